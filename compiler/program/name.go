@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package program
+
+import "strings"
+
+// Name is a DNS name as the labels of its wire form, ASCII letters lowered, the root label left
+// out. Labels are bytes: one may hold a dot.
+type Name []string
+
+// ParseName splits dotted text without escapes, drops one trailing dot and lowers ASCII letters.
+// It is for text that cannot hold escapes: a server name, a host, a name in a test.
+func ParseName(text string) Name {
+	text = strings.TrimSuffix(text, ".")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(lowerASCII(text), ".")
+}
+
+// String joins the labels by dots, for messages.
+func (n Name) String() string { return strings.Join(n, ".") }
+
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// NamePattern is a checked name pattern in canonical text: lower case, A-labels, no trailing dot,
+// such as "*.example.com", "**.example.com", "api-*.example.com". The zero value matches nothing.
+type NamePattern string
+
+// Labels returns the labels of the pattern; the first may be "**".
+func (p NamePattern) Labels() []string {
+	if p == "" {
+		return nil
+	}
+	return strings.Split(string(p), ".")
+}
+
+// Matches reports whether n is a name of the pattern. "*" inside a label is any run of characters
+// of that label, a whole-label "*" exactly one label, a leftmost "**" one or more labels.
+func (p NamePattern) Matches(n Name) bool {
+	ls := p.Labels()
+	if len(ls) == 0 {
+		return false
+	}
+	if ls[0] == "**" {
+		ls = ls[1:]
+		if len(n) <= len(ls) {
+			return false
+		}
+		n = n[len(n)-len(ls):]
+	}
+	if len(ls) != len(n) {
+		return false
+	}
+	for i, l := range ls {
+		if l != "*" && !matchLabel(l, n[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// matchLabel compares one label with a pattern in which each "*" is any run of bytes.
+func matchLabel(pattern, label string) bool {
+	head, rest, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return pattern == label
+	}
+	label, ok := strings.CutPrefix(label, head)
+	if !ok {
+		return false
+	}
+	for {
+		part, next, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(label, part)
+		}
+		i := strings.Index(label, part)
+		if i < 0 {
+			return false
+		}
+		label, rest = label[i+len(part):], next
+	}
+}

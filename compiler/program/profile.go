@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package program
+
+// Profile is what the L7 proxy asks of the flows that the datapath hands to one of its listeners.
+// A flow, and each request in it, is allowed when both halves allow it.
+type Profile struct {
+	// Key is made of both lineages, both classes, the name set, the port and the kind of entry: it
+	// survives edits of what the rules ask, so that live connections stay where they are.
+	Key  string `json:"key"`
+	Kind L7Kind `json:"kind"` // L7HTTP or L7TLS
+	Port uint16 `json:"port"` // of the server
+	// Looped flows come from host workloads through the loopback device; the others from a device.
+	Looped bool `json:"looped,omitempty"`
+	// Local says that the server is a workload of this node behind a device, which therefore sees
+	// the client's own address.
+	Local bool `json:"local,omitempty"`
+	// A nil half is absent and asks nothing.
+	Egress  *Half `json:"egress,omitempty"`
+	Ingress *Half `json:"ingress,omitempty"`
+}
+
+// Half is one direction of a profile: tiers in ascending order. The first tier that decides ends
+// the search; a request that no tier decides is denied.
+type Half struct {
+	Tiers []HalfTier `json:"tiers"`
+}
+
+// HalfTier is the part of a tier that can apply: deny beats allow, allow beats the default.
+type HalfTier struct {
+	Deny  []RequestRule `json:"deny,omitempty"`
+	Allow []RequestRule `json:"allow,omitempty"`
+	// Default is Pass where the next tier is to be asked.
+	Default     Action `json:"default"`
+	DefaultRule RuleID `json:"default_rule"`
+}
+
+// RequestRule is a rule as far as it speaks of requests. Every: each request matches (a rule
+// without an L7 part), else one of HTTP or SNI has to. Names, of a domain peer: the Host or server
+// name must match too; nil asks nothing.
+type RequestRule struct {
+	Rule  RuleID        `json:"rule"`
+	Key   string        `json:"key"` // of the rule's Source
+	Every bool          `json:"every,omitempty"`
+	HTTP  []HTTPRequest `json:"http,omitempty"`
+	SNI   []NamePattern `json:"sni,omitempty"`
+	Names *Domain       `json:"names,omitempty"`
+}
+
+// ProfileRow leads from a judged flow to its profile. Tables and classes are indexes, -1 where the
+// half is absent or ungoverned; NameClass is -1 unless a live name set took part.
+type ProfileRow struct {
+	Egress       int    `json:"egress"`
+	EgressClass  int    `json:"egress_class"`
+	NameClass    int    `json:"name_class"`
+	Ingress      int    `json:"ingress"`
+	IngressClass int    `json:"ingress_class"`
+	Port         uint16 `json:"port"`
+	Looped       bool   `json:"looped,omitempty"`
+	Profile      int    `json:"profile"`
+}

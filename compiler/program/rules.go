@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package program
+
+import "net/netip"
+
+// Rules is the resolved policy with the inventory it is judged against. Only the reference
+// evaluator, reports and the test runner read it.
+type Rules struct {
+	// Default is what an ungoverned direction gets, DefaultRule its place.
+	Default     Action `json:"default"`
+	DefaultRule RuleID `json:"default_rule"`
+	// Tiers ascend by Order; Policies are in file order and name a tier by index.
+	Tiers    []Tier   `json:"tiers"`
+	Policies []Policy `json:"policies"`
+	// Sources is indexed by RuleID; element 0 is empty.
+	Sources   []Source  `json:"sources"`
+	Inventory Inventory `json:"inventory"`
+}
+
+// Source returns what id stands for, the zero Source when there is no such rule.
+func (r *Rules) Source(id RuleID) Source {
+	if int(id) >= len(r.Sources) {
+		return Source{}
+	}
+	return r.Sources[id]
+}
+
+// Tier is one step of the search for a verdict.
+type Tier struct {
+	Name    string `json:"name"`
+	Order   int    `json:"order"`
+	Default Action `json:"default"`
+}
+
+// Policy is the rules of one subject. A nil block means that the policy lacks the direction.
+type Policy struct {
+	Name    string  `json:"name"` // package.policy
+	Tier    int     `json:"tier"` // index into Rules.Tiers
+	Subject Subject `json:"subject"`
+	Ingress *Block  `json:"ingress,omitempty"`
+	Egress  *Block  `json:"egress,omitempty"`
+}
+
+// Block returns the rules of a direction, nil when the policy lacks it.
+func (p *Policy) Block(d Direction) *Block {
+	if d == Ingress {
+		return p.Ingress
+	}
+	return p.Egress
+}
+
+// Subject says whom a policy governs: every workload, or those that a selector meets.
+type Subject struct {
+	All      bool      `json:"all,omitempty"`
+	Selector *Selector `json:"selector,omitempty"`
+}
+
+// Block is one direction of a policy. "none" is a block without rules. Default is the RuleID of
+// the tier's default (or "ungranted") as reported at this block's ingress or egress word.
+type Block struct {
+	Default RuleID `json:"default"`
+	Rules   []Rule `json:"rules"`
+}
+
+// Rule is one rule. A domain peer stands for itself and for the questions that it implies.
+type Rule struct {
+	ID     RuleID `json:"id"`
+	Action Action `json:"action"`
+	Peers  Peers  `json:"peers"`
+	L4     []L4   `json:"l4"`
+	L7     *L7    `json:"l7,omitempty"`
+	Log    bool   `json:"log,omitempty"`
+	Reject bool   `json:"reject,omitempty"`
+	// Resolvers answer for the domain peers of the rule; addresses, from the inventory when the
+	// policy names none.
+	Resolvers []netip.Addr `json:"resolvers,omitempty"`
+}
+
+// Peers is a union less a union.
+type Peers struct {
+	Include []Peer `json:"include"`
+	Except  []Peer `json:"except,omitempty"`
+}
+
+// PeerKind says which fields of a Peer count.
+type PeerKind uint8
+
+// The kinds of peers.
+const (
+	PeerAny       PeerKind = iota // workloads, host and world
+	PeerWorkloads                 // every workload
+	PeerHost                      // the node's addresses, in no workload
+	PeerWorld                     // every other address
+	PeerInternet                  // world without SpecialPurpose
+	PeerSelector                  // workloads that Selector meets
+	PeerPrefix                    // Prefix, whoever owns the address
+	PeerDomain                    // Domain
+)
+
+// String returns the word of the language or the noun for the kind.
+func (k PeerKind) String() string {
+	return [...]string{"any", "workloads", "host", "world", "internet", "selector", "prefix", "domain"}[k]
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (k PeerKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Peer is one term of a peer list with every name resolved.
+type Peer struct {
+	Kind     PeerKind     `json:"kind"`
+	Selector *Selector    `json:"selector,omitempty"`
+	Prefix   netip.Prefix `json:"prefix,omitzero"`
+	Domain   *Domain      `json:"domain,omitempty"`
+}
+
+// Domain is a domain peer: the patterns of one domains name (its own excepts removed) or one
+// pattern. Except are patterns taken away again.
+type Domain struct {
+	Patterns []NamePattern `json:"patterns"`
+	Except   []NamePattern `json:"except,omitempty"`
+}
+
+// Matches reports whether n is among the names of d.
+func (d *Domain) Matches(n Name) bool {
+	return matchesAny(d.Patterns, n) && !matchesAny(d.Except, n)
+}
+
+func matchesAny(ps []NamePattern, n Name) bool {
+	for _, p := range ps {
+		if p.Matches(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// L4 is a protocol with an inclusive range of ports, or of ICMP types and codes as type<<8|code.
+// Any means every protocol; then the other fields are zero. A protocol without ports has the
+// range 0 to 65535.
+type L4 struct {
+	Any   bool   `json:"any,omitempty"`
+	Proto uint8  `json:"proto"` // IANA protocol number
+	First uint16 `json:"first"`
+	Last  uint16 `json:"last"`
+}
+
+// IANA protocol numbers with a name in the language.
+const (
+	ProtoICMP   = 1
+	ProtoTCP    = 6
+	ProtoUDP    = 17
+	ProtoICMPv6 = 58
+	ProtoSCTP   = 132
+)
+
+// Contains reports whether l covers a protocol and port (0 where the protocol has none).
+func (l L4) Contains(proto uint8, port uint16) bool {
+	return l.Any || l.Proto == proto && l.First <= port && port <= l.Last
+}
+
+// L7 narrows a rule to some requests. Kind says which list counts.
+type L7 struct {
+	Kind L7Kind        `json:"kind"`
+	HTTP []HTTPRequest `json:"http,omitempty"`
+	SNI  []NamePattern `json:"sni,omitempty"`
+	// DNS: names that may be asked, and types; no types means A, AAAA, HTTPS, SVCB in an allow and
+	// every type in a deny.
+	DNS   []NamePattern `json:"dns,omitempty"`
+	Types []uint16      `json:"types,omitempty"`
+}
+
+// HTTPRequest is one line of an http part. No methods means any but CONNECT; Host may be nil.
+type HTTPRequest struct {
+	Methods []string     `json:"methods,omitempty"`
+	Path    PathPattern  `json:"path"`
+	Host    *NamePattern `json:"host,omitempty"`
+}
+
+// PathPattern is a pattern over a judged path: Segments joined by "/", each a literal or any one
+// non-empty segment; Subtree adds the path with a trailing slash and all below. "/" has no
+// segments. TrailingSlash asks for a final slash ("/a/").
+type PathPattern struct {
+	Text          string    `json:"text"` // as written
+	Segments      []Segment `json:"segments,omitempty"`
+	Subtree       bool      `json:"subtree,omitempty"`
+	TrailingSlash bool      `json:"trailing_slash,omitempty"`
+	Regexp        string    `json:"regexp,omitempty"` // RE2 over the whole path, from ~"re"; then nothing else counts
+}
+
+// Segment is one segment of a path pattern: a literal in its judged form, or any.
+type Segment struct {
+	Literal string `json:"literal,omitempty"`
+	Any     bool   `json:"any,omitempty"`
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package program
+
+import "net/netip"
+
+// Tables is the lowered policy: what the datapath, the DNS proxy and the L7 proxy enforce.
+//
+// How a flow from client to server is judged. The client's egress table (if the client is a
+// workload of this node) is asked with the class of the server's identity, the server's ingress
+// table (if the server is) with the class of the client's identity. In a table the most exact
+// entry for (class, protocol, port) is the verdict; entries of one class never overlap, so there is
+// one. No row for the direction means that it is ungoverned: Ungoverned is its verdict. A class or
+// entry that is missing where a table exists is denied. In egress the names that the client has
+// learned for the address are asked as well (NameSet.Class) and the answers merged: see Verdict.
+// The flow is allowed when every half that exists allows it. It is redirected when it is allowed
+// and the merged verdict of a half has an L7 kind. The reported half and rule: of a deny, egress
+// before ingress; of a redirect, the first half with an L7 kind, egress before ingress; of an
+// allow, egress if that half exists and has a row, else ingress. When neither half exists here the
+// flow is none of ours.
+type Tables struct {
+	Ungoverned Verdict    `json:"ungoverned"`
+	Identities []Identity `json:"identities"` // sorted by key
+	// Addresses map prefixes to identities, longest first match; sorted by prefix. 0.0.0.0/0 and
+	// ::/0 are always there.
+	Addresses []Address `json:"addresses"`
+	// Sockets give the identities of host workloads, which are known by their sockets.
+	Sockets []Socket `json:"sockets"`
+	// Subjects are the local workloads, sorted by name.
+	Subjects []Bound `json:"subjects"`
+	Tables   []Table `json:"tables"` // sorted by key
+	// Profiles are the L7 profiles, sorted by key; ProfileRows lead to them.
+	Profiles    []Profile    `json:"profiles"`
+	ProfileRows []ProfileRow `json:"profile_rows"`
+}
+
+// Identity is a set of labels (or host, or world) at a place of the address space. Its Key means
+// the same set for ever.
+type Identity struct {
+	Key string `json:"key"`
+}
+
+// Address says whom a prefix belongs to.
+type Address struct {
+	Prefix   netip.Prefix `json:"prefix"`
+	Identity int          `json:"identity"` // index into Identities
+	// Cell is the index of the longest prefix named by the policies that contains the address; with
+	// it and a workload, Sockets gives the identity of a host workload at this address.
+	Cell int `json:"cell"`
+	// Workload is the name of the interface workload that owns the address, or empty.
+	Workload string `json:"workload,omitempty"`
+	// Owned addresses belong to the node or to a workload: no name ever opens them.
+	Owned bool `json:"owned,omitempty"`
+	// Node marks addresses of the node itself, loopback included.
+	Node bool `json:"node,omitempty"`
+}
+
+// Socket is the identity of a host workload when it is seen at an address of a cell.
+type Socket struct {
+	Workload string `json:"workload"`
+	Cell     int    `json:"cell"`
+	Identity int    `json:"identity"`
+}
+
+// Bound is one local workload with its tables; -1 means that the direction is ungoverned.
+type Bound struct {
+	Workload  string `json:"workload"`
+	Interface string `json:"interface,omitempty"`
+	Cgroup    string `json:"cgroup,omitempty"`
+	Egress    int    `json:"egress"`
+	Ingress   int    `json:"ingress"`
+}
+
+// Table is one direction of one set of policies.
+type Table struct {
+	// Key is a hash of all that decides an entry from a class: equal keys, equal verdicts. A table
+	// may gain classes and members (a new workload) under its key, but no entry of it ever changes.
+	Key string `json:"key"`
+	// Lineage names the set of policies: it survives their edits. Profiles belong to lineages.
+	Lineage   string    `json:"lineage"`
+	Direction Direction `json:"direction"`
+	// Classes fold identities that no rule of the table tells apart. Members are sorted by identity
+	// and cover every identity.
+	Classes []Class  `json:"classes"`
+	Members []Member `json:"members"`
+	Entries []Entry  `json:"entries"` // sorted by class, protocol, port
+	// Names is set for an egress table with domain peers or dns parts.
+	Names *Names `json:"names,omitempty"`
+}
+
+// Class is a set of identities, or (Names) of learned addresses, that are alike to a table. Its
+// Key says which peers of the table hold for it.
+type Class struct {
+	Key   string `json:"key"`
+	Names bool   `json:"names,omitempty"`
+}
+
+// Member puts an identity into a class; both are indexes.
+type Member struct {
+	Identity int `json:"identity"`
+	Class    int `json:"class"`
+}
+
+// Entry is a verdict for a class, a protocol and a range of ports. Proto 0 with ports 0 to 65535
+// stands for every protocol that has no entry of its own, a protocol with ports 0 to 65535 beside
+// narrower entries for every port that has none: narrower beats wider, and of equal width there is
+// one. ICMP has type<<8|code in place of a port.
+type Entry struct {
+	Class   int     `json:"class"`
+	Proto   uint8   `json:"proto"`
+	First   uint16  `json:"first"`
+	Last    uint16  `json:"last"`
+	Verdict Verdict `json:"verdict"`
+}
+
+// Verdict is what a table says of a flow.
+//
+// Two verdicts on one flow and half (that of the static class and that of each live name set)
+// merge: the one with the lower Rank wins, among equals the one with the lower Order. L7 of the
+// result is that of either; if both have one and they differ, the flow is denied.
+type Verdict struct {
+	Allow bool `json:"allow"`
+	// L7 of an allow sends the flow to that proxy. Of a deny it says that an L7 rule would apply if
+	// another verdict of the merge allowed the flow.
+	L7 L7Kind `json:"l7,omitempty"`
+	// Rank is the tier's index times 4 plus 0 for a deny, 1 for an allow, 3 for the tier's default;
+	// 254 for ungranted, 255 for the program's default.
+	Rank uint8 `json:"rank"`
+	// Order is the place of the rule among those of the table, in file order.
+	Order  uint16 `json:"order"`
+	Log    bool   `json:"log,omitempty"`
+	Reject bool   `json:"reject,omitempty"`
+	// Rule decided: for an allow with an L7 kind it is the first allow in file order.
+	Rule RuleID `json:"rule"`
+}
+
+// Names is what an egress table says about DNS: which questions may be asked of whom, and which
+// learned names open what.
+type Names struct {
+	// Peers are the domain peers of the table. A name belongs to the Set of exactly those peers
+	// that it matches; a name that matches none opens nothing.
+	Peers     []NamePeer `json:"peers"` // sorted by key
+	Sets      []NameSet  `json:"sets"`
+	Questions []Question `json:"questions"`
+}
+
+// NamePeer is a domain peer of some rules.
+type NamePeer struct {
+	Key    string `json:"key"`
+	Domain Domain `json:"domain"`
+}
+
+// NameSet is a combination of name peers that one name can match; Class is its index in the
+// table's Classes.
+type NameSet struct {
+	Peers []int `json:"peers"`
+	Class int   `json:"class"`
+}
+
+// Question is a rule about DNS questions. The verdict on a question is that of the matching rule
+// with the lowest Rank, then Order; without a match it is denied by Default of the table, which
+// is the last Question of the list, without conditions.
+type Question struct {
+	Verdict Verdict `json:"verdict"`
+	// Servers are the resolvers it speaks of.
+	Servers Ranges `json:"servers"`
+	// Any: every name; else those that Domain matches. NoTypes: every type; else Types.
+	Any    bool     `json:"any,omitempty"`
+	Domain Domain   `json:"domain"`
+	Types  []uint16 `json:"types,omitempty"`
+}
+
+// Ranges is a set of addresses: those of Include that are not in Except. Both are sorted.
+type Ranges struct {
+	Include []netip.Prefix `json:"include"`
+	Except  []netip.Prefix `json:"except,omitempty"`
+}
+
+// Contains reports whether a is in the set; an IPv4-mapped IPv6 address counts as IPv4.
+func (r Ranges) Contains(a netip.Addr) bool {
+	a = a.Unmap()
+	return within(r.Include, a) && !within(r.Except, a)
+}
+
+func within(ps []netip.Prefix, a netip.Addr) bool {
+	for _, p := range ps {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
