@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package event
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestWriterFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	for range 2 { // the second writer appends
+		w, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(Event{
+			Time: time.Unix(1, 0).UTC(), Generation: 2, Kind: Flow, Workload: "web", Verdict: "deny",
+			Destination: netip.MustParseAddrPort("[2001:db8::1]:443"), Rule: "app.default", Line: 3,
+		})
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := `{"time":"1970-01-01T00:00:01Z","generation":2,"kind":"flow","workload":"web",` +
+		`"destination":"[2001:db8::1]:443","verdict":"deny","rule":"app.default","line":3}` + "\n"
+	if string(got) != line+line {
+		t.Errorf("file holds\n%swant twice\n%s", got, line)
+	}
+}
+
+func TestWriterSocketReaderComesBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.sock")
+	listen := func() net.Listener {
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	l := listen()
+	w, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(Event{Rule: "first"})
+	if got := readOne(t, l); got.Rule != "first" {
+		t.Errorf("first reader got %+v", got)
+	}
+	l.Close()
+	w.Write(Event{Rule: "nobody reads"})
+	deadline := time.Now().Add(5 * time.Second)
+	for lost := uint64(0); lost == 0; {
+		w.mu.Lock()
+		lost = w.lost
+		w.mu.Unlock()
+		if time.Now().After(deadline) {
+			t.Fatal("the event for an absent reader was not counted as lost")
+		}
+	}
+	l = listen()
+	defer l.Close()
+	w.Write(Event{Rule: "second"})
+	if got := readOne(t, l); got.Rule != "second" || got.Lost != 1 {
+		t.Errorf("second reader got rule %q, lost %d, want second and 1", got.Rule, got.Lost)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func readOne(t *testing.T, l net.Listener) Event {
+	t.Helper()
+	if err := l.(*net.UnixListener).SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	line, err := bufio.NewReader(c).ReadBytes('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e Event
+	if err := json.Unmarshal(line, &e); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
