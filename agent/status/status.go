@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package status tells what a running agent is doing, over a Unix socket in its state folder.
+//
+// The agent publishes a Report; `mpol status` reads it. There is nothing to command here: the
+// socket only answers.
+//
+//	s, err := status.Listen("/var/lib/mpol")
+//	s.Publish(status.Report{Generation: 3})
+//	r, err := status.Read(ctx, "/var/lib/mpol")
+//
+// Invariants: a reader gets one whole Report; a stale socket of a dead agent gives a clear error.
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Report is what the agent says of itself. It is JSON with the field names below.
+type Report struct {
+	PID        int       `json:"pid"`
+	Started    time.Time `json:"started"`
+	Generation uint32    `json:"generation"`
+	Program    string    `json:"program"` // hash of the program in force
+	Applied    time.Time `json:"applied"` // when it came into force
+	Policies   []string  `json:"policies"`
+	// Rejected says why the files as they now are did not become a generation; empty when they did.
+	// Diagnostics are those of package diag, rendered for people.
+	Rejected    string     `json:"rejected,omitempty"`
+	Diagnostics []string   `json:"diagnostics,omitempty"`
+	Workloads   []Workload `json:"workloads"`
+	Envoy       string     `json:"envoy"` // "ready", "starting", "not needed"
+	// Drops counts dropped packets by reason since the datapath was loaded.
+	Drops map[string]uint64 `json:"drops,omitempty"`
+}
+
+// Workload is one workload of this node.
+type Workload struct {
+	Name     string `json:"name"`
+	Attached string `json:"attached"` // "interface veth1", "cgroup /web"
+	Egress   bool   `json:"egress"`   // governed
+	Ingress  bool   `json:"ingress"`
+}
+
+func socket(state string) string { return filepath.Join(state, "status.sock") }
+
+// ErrRunning means that another agent answers at the state folder.
+var ErrRunning = errors.New("another agent is running with this state folder")
+
+// Server answers every connection with the newest Report.
+type Server struct {
+	listener net.Listener
+	done     chan struct{}
+
+	mu     sync.Mutex
+	report Report
+}
+
+// Listen serves at the state folder until Close. It replaces the socket of a dead agent and
+// returns ErrRunning when one is alive.
+func Listen(state string) (*Server, error) {
+	path := socket(state)
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return nil, ErrRunning
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("replace status socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("serve status: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(fmt.Errorf("serve status: %w", err), l.Close())
+	}
+	s := &Server{listener: l, done: make(chan struct{})}
+	go s.serve()
+	return s, nil
+}
+
+// Publish makes r what readers get from now on.
+func (s *Server) Publish(r Report) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.report = r
+}
+
+// Close stops serving and removes the socket.
+func (s *Server) Close() error {
+	err := s.listener.Close()
+	<-s.done
+	return err
+}
+
+func (s *Server) serve() {
+	defer close(s.done)
+	for {
+		c, err := s.listener.Accept()
+		if err != nil {
+			return
+		}
+		s.answer(c)
+	}
+}
+
+func (s *Server) answer(c net.Conn) {
+	defer c.Close()
+	s.mu.Lock()
+	text, err := json.Marshal(s.report)
+	s.mu.Unlock()
+	if err != nil {
+		return
+	}
+	if c.SetWriteDeadline(time.Now().Add(time.Second)) == nil {
+		_, _ = c.Write(append(text, '\n')) // a reader that went away has no use for the error
+	}
+}
+
+// Read asks the agent whose state folder this is.
+func Read(ctx context.Context, state string) (Report, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", socket(state))
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+		return Report{}, fmt.Errorf("no agent runs with state folder %s; start one with mpol agent", state)
+	case err != nil:
+		return Report{}, fmt.Errorf("read status: %w", err)
+	}
+	defer c.Close()
+	if t, ok := ctx.Deadline(); ok {
+		if err := c.SetDeadline(t); err != nil {
+			return Report{}, fmt.Errorf("read status: %w", err)
+		}
+	}
+	var r Report
+	if err := json.NewDecoder(c).Decode(&r); err != nil {
+		return Report{}, fmt.Errorf("read status: %w", err)
+	}
+	return r, nil
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// folder returns a short path, since a Unix socket's is limited to 107 bytes.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mpol-status-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func TestRead(t *testing.T) {
+	state := folder(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := Read(ctx, state); err == nil || !strings.Contains(err.Error(), "no agent runs") {
+		t.Errorf("Read without an agent: got %v", err)
+	}
+	s, err := Listen(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Publish(Report{Generation: 7})
+	if r, err := Read(ctx, state); err != nil || r.Generation != 7 {
+		t.Errorf("Read: got generation %d, error %v, want 7", r.Generation, err)
+	}
+	if _, err := Listen(state); !errors.Is(err, ErrRunning) {
+		t.Errorf("second Listen: got %v, want ErrRunning", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestListenReplacesDeadSocket(t *testing.T) {
+	state := folder(t)
+	l, err := net.Listen("unix", socket(state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	s, err := Listen(state)
+	if err != nil {
+		t.Fatalf("Listen over a dead socket: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
