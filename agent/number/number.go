@@ -9,14 +9,12 @@
 //
 //	book, err := number.Open("/var/lib/mpol/numbers")
 //	n, err := book.Number("table", table.Key)
-//	err = book.Sync() // before the number reaches the kernel
 //
-// Invariants: 0 is never given; a number is on disk before Sync returns.
+// Invariants: 0 is never given; a number is in the file before Number returns. It is not forced to
+// the disk: a machine that loses power loses its maps too.
 package number
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,10 +25,9 @@ import (
 
 // Book is a persistent map from (kind, key) to a number. It is safe for concurrent use.
 type Book struct {
-	mu     sync.Mutex
-	file   *os.File
-	writer *bufio.Writer
-	kinds  map[string]*kind
+	mu    sync.Mutex
+	file  *os.File
+	kinds map[string]*kind
 }
 
 // kind counts apart from the others, so that each has small numbers.
@@ -40,13 +37,13 @@ type kind struct {
 }
 
 // Open reads the book at path, or begins one. A torn last line, left by a crash, is cut off: its
-// number was never used, since Sync had not returned. The caller closes the book.
+// number was never used, since Number had not returned. The caller closes the book.
 func Open(path string) (*Book, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open numbers: %w", err)
 	}
-	b := &Book{file: f, writer: bufio.NewWriter(f), kinds: map[string]*kind{}}
+	b := &Book{file: f, kinds: map[string]*kind{}}
 	if err := b.read(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("read numbers %s: %w", filepath.Base(path), err)
@@ -105,7 +102,7 @@ func (b *Book) Number(kindName, key string) (uint32, error) {
 	if strings.ContainsAny(kindName, " \n") || kindName == "" {
 		return 0, fmt.Errorf("number kind %q: want one word", kindName)
 	}
-	if _, err := fmt.Fprintf(b.writer, "%s %s\n", kindName, strconv.Quote(key)); err != nil {
+	if _, err := b.file.WriteString(kindName + " " + strconv.Quote(key) + "\n"); err != nil {
 		return 0, fmt.Errorf("write numbers: %w", err)
 	}
 	return k.add(key), nil
@@ -122,20 +119,5 @@ func (b *Book) Key(kindName string, n uint32) (string, bool) {
 	return k.keys[n-1], true
 }
 
-// Sync returns when every number given so far is on disk.
-func (b *Book) Sync() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.writer.Flush(); err != nil {
-		return fmt.Errorf("write numbers: %w", err)
-	}
-	if err := b.file.Sync(); err != nil {
-		return fmt.Errorf("sync numbers: %w", err)
-	}
-	return nil
-}
-
-// Close syncs and closes the book.
-func (b *Book) Close() error {
-	return errors.Join(b.Sync(), b.file.Close())
-}
+// Close closes the book.
+func (b *Book) Close() error { return b.file.Close() }
