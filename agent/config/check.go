@@ -31,6 +31,9 @@ func (c *Config) check() error {
 	if l := c.Listen; l.L7First <= l.DNS && l.DNS <= l.L7Last {
 		return fmt.Errorf("listen: dns %d lies within l7_first to l7_last; keep them apart", l.DNS)
 	}
+	if c.CgroupRoot != "" && strings.HasPrefix(c.OwnCgroup+"/", c.CgroupRoot+"/") {
+		return fmt.Errorf("own_cgroup %s lies within cgroup_root; our own processes must be outside", c.OwnCgroup)
+	}
 	if err := distinct("marks", c.Marks.Redirect, c.Marks.Loop, c.Marks.Upstream); err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ type Config struct {
 	// CgroupRoot is the long-lived ancestor of all host workloads' cgroups; required when a
 	// workload has a cgroup. Never the root of the cgroup mount.
 	CgroupRoot string `yaml:"cgroup_root"`
+	// OwnCgroup holds the agent's and Envoy's own cgroups, outside cgroup_root; nothing else may run
+	// in it. Default: mpol at the top of the cgroup2 mount.
+	OwnCgroup string `yaml:"own_cgroup"`
 	// Marks on packets and sockets. They select routes and grant nothing.
 	Marks Marks `yaml:"marks"`
 	// RouteTables that the marks lead to.
@@ -166,7 +169,8 @@ func (c *Config) resolve(dir string) {
 	for i, p := range c.Policies {
 		c.Policies[i] = abs(p)
 	}
-	c.State, c.BPFFS, c.CgroupRoot = abs(c.State), abs(c.BPFFS), abs(c.CgroupRoot)
+	c.State, c.BPFFS = abs(c.State), abs(c.BPFFS)
+	c.CgroupRoot, c.OwnCgroup = abs(c.CgroupRoot), abs(c.OwnCgroup)
 	if filepath.Base(c.Envoy) != c.Envoy {
 		c.Envoy = abs(c.Envoy)
 	}

@@ -6,7 +6,7 @@
 // live in a cgroup where nothing else does: outside the root of the governed ones, and not the
 // root of the mount, where half of a machine may live. It starts and moves nothing but the agent.
 //
-//	p, err := place.Open("/sys/fs/cgroup/mpol.slice")
+//	p, err := place.Open("/sys/fs/cgroup/mpol")
 //	err = p.Enter() // the agent itself
 //	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(p.Envoy.Fd())}
 //
@@ -53,34 +53,23 @@ func Mount() (string, error) {
 	return "", errors.New("cgroup2 is not mounted; mount it: mount -t cgroup2 none /sys/fs/cgroup")
 }
 
-// Dir returns the folder of our cgroups for a name: mpol-NAME at the top of the cgroup2 mount.
-func dir(name string) (string, error) {
-	mount, err := Mount()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(mount, "mpol-"+name), nil
-}
-
-// Open makes the cgroups mpol-NAME/agent and mpol-NAME/envoy unless they are there.
-func Open(name string) (*Place, error) {
-	d, err := dir(name)
-	if err != nil {
-		return nil, err
-	}
-	p := &Place{dir: d}
+// Open makes the cgroups agent and envoy below dir, a folder in the cgroup2 mount, unless they are
+// there.
+func Open(dir string) (*Place, error) {
+	p := &Place{dir: dir}
 	for _, sub := range []string{"agent", "envoy"} {
-		if err := os.MkdirAll(filepath.Join(d, sub), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, fmt.Errorf("make cgroup: %w", err)
 		}
 	}
-	if p.AgentID, err = ID(filepath.Join(d, "agent")); err != nil {
+	var err error
+	if p.AgentID, err = ID(filepath.Join(dir, "agent")); err != nil {
 		return nil, err
 	}
-	if p.EnvoyID, err = ID(filepath.Join(d, "envoy")); err != nil {
+	if p.EnvoyID, err = ID(filepath.Join(dir, "envoy")); err != nil {
 		return nil, err
 	}
-	if p.Envoy, err = os.Open(filepath.Join(d, "envoy")); err != nil {
+	if p.Envoy, err = os.Open(filepath.Join(dir, "envoy")); err != nil {
 		return nil, fmt.Errorf("open cgroup: %w", err)
 	}
 	return p, nil
@@ -114,7 +103,11 @@ func (p *Place) Leave() error {
 	if p.returnTo == "" {
 		return nil
 	}
-	return move(filepath.Join(filepath.Dir(p.dir), p.returnTo))
+	mount, err := Mount()
+	if err != nil {
+		return err
+	}
+	return move(filepath.Join(mount, p.returnTo))
 }
 
 func move(folder string) error {
@@ -128,14 +121,10 @@ func move(folder string) error {
 // Close releases the folder of Envoy's cgroup; the cgroups stay.
 func (p *Place) Close() error { return p.Envoy.Close() }
 
-// Remove removes the cgroups of a name. Those that are not there are no error, those that still
-// hold processes are.
-func Remove(name string) error {
-	d, err := dir(name)
-	if err != nil {
-		return err
-	}
-	for _, folder := range []string{filepath.Join(d, "agent"), filepath.Join(d, "envoy"), d} {
+// Remove removes dir and the cgroups that Open made in it. What is not there is no error, a cgroup
+// that still holds processes is.
+func Remove(dir string) error {
+	for _, folder := range []string{filepath.Join(dir, "agent"), filepath.Join(dir, "envoy"), dir} {
 		if err := syscall.Rmdir(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove cgroup %s: %w", folder, err)
 		}

@@ -31,16 +31,21 @@ func TestPlace(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to make cgroups; run the tests as root")
 	}
-	name := fmt.Sprintf("placetest%d", os.Getpid())
-	p, err := Open(name)
+	mount, err := Mount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("mpol-placetest%d", os.Getpid())
+	dir := filepath.Join(mount, name)
+	p, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(p.Leave(), p.Close(), Remove(name), Remove(name)); err != nil {
+		if err := errors.Join(p.Leave(), p.Close(), Remove(dir), Remove(dir)); err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(p.dir); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("after Remove the cgroup is there: %v", err)
 		}
 	})
@@ -48,13 +53,13 @@ func TestPlace(t *testing.T) {
 	if err := p.Enter(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := own(t), "/mpol-"+name+"/agent"; got != want {
+	if got, want := own(t), "/"+name+"/agent"; got != want {
 		t.Errorf("after Enter: in %s, want %s", got, want)
 	}
-	if id, err := ID(filepath.Join(p.dir, "agent")); err != nil || id != p.AgentID || id == p.EnvoyID {
+	if id, err := ID(filepath.Join(dir, "agent")); err != nil || id != p.AgentID || id == p.EnvoyID {
 		t.Errorf("ids: agent %d (%d, %v), envoy %d", p.AgentID, id, err, p.EnvoyID)
 	}
-	if err := Remove(name); err == nil {
+	if err := Remove(dir); err == nil {
 		t.Error("Remove of a cgroup that holds this process: got no error")
 	}
 	if err := p.Leave(); err != nil {
