@@ -1,0 +1,43 @@
+# No egress allow opens everything on every port.
+package mpol.guardrails["open-egress"]
+
+deny contains violation if {
+	some policy in input.module.policies
+	some rule in policy.egress.rules
+	rule.action == "allow"
+	open(rule)
+	every_port(rule.l4)
+	violation := {
+		"span": rule.place_span,
+		"message": "egress allow of everything on every port",
+		"help": "name the peers, or the ports, that the workload needs",
+	}
+}
+
+open(rule) if rule.whole_ipv4
+
+open(rule) if rule.whole_ipv6
+
+every_port(l4s) if {
+	some l4 in l4s
+	l4.any
+}
+
+# Every port of TCP, UDP or SCTP, in one range or by the union of several.
+every_port(l4s) if {
+	some proto in {6, 17, 132}
+	ranges := [l4 | some l4 in l4s; l4.proto == proto]
+	count(ranges) > 0
+
+	# When a port is missing, then 1 is, or one that follows the end of a range.
+	candidates := {1} | {port |
+		some range in ranges
+		port := range.last + 1
+		port <= 65535
+	}
+	every port in candidates {
+		some range in ranges
+		range.first <= port
+		port <= range.last
+	}
+}

@@ -1,0 +1,44 @@
+package mpol.guardrails.owner_test
+
+import data.mpol.guardrails.owner
+
+test_allows_a_policy_with_an_owner if {
+	count(owner.deny) == 0 with input as module([{"key": "owner", "values": ["team-web"]}])
+}
+
+test_allows_an_owner_beside_other_annotations if {
+	annotations := [{"key": "ticket", "values": ["SEC-1"]}, {"key": "owner", "values": ["team-web"]}]
+	count(owner.deny) == 0 with input as module(annotations)
+}
+
+test_allows_a_module_without_policies if {
+	count(owner.deny) == 0 with input as {"version": 1, "module": {"policies": null}}
+}
+
+test_denies_a_policy_without_annotations if {
+	owner.deny == {violation} with input as module(null)
+}
+
+test_denies_a_policy_with_another_annotation if {
+	owner.deny == {violation} with input as module([{"key": "ticket", "values": ["team-web"]}])
+}
+
+test_denies_an_owner_without_a_value if {
+	owner.deny == {violation} with input as module([{"key": "owner", "values": []}])
+}
+
+test_denies_a_blank_owner if {
+	owner.deny == {violation} with input as module([{"key": "owner", "values": [" "]}])
+}
+
+module(annotations) := {"version": 1, "module": {"policies": [{
+	"name": "shop.web",
+	"annotations": annotations,
+	"name_span": {"file": "shop.mpol"},
+}]}}
+
+violation := {
+	"span": {"file": "shop.mpol"},
+	"message": "policy shop.web has no owner",
+	"help": "write @owner(\"team\") on the line before the policy",
+}
