@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ func (c Client) Curl(ctx context.Context, args ...string) CurlResult {
 	}
 	all := []string{
 		"-q", "--silent", "--show-error", "--noproxy", "*", "--cacert", ca.Path,
-		"--max-time", "5", "--write-out", "\n%{json}",
+		"--max-time", "5", "--write-out", "\n%{http_code} %{remote_ip}",
 	}
 	got := CurlResult{Result: c.run(ctx, "curl", append(all, args...)...)}
 	if got.Err != nil {
@@ -43,16 +44,12 @@ func (c Client) Curl(ctx context.Context, args ...string) CurlResult {
 	if end < 0 {
 		return got // a usage error, said on stderr
 	}
-	var report struct {
-		Code   int    `json:"http_code"`
-		Remote string `json:"remote_ip"`
-	}
-	if err := json.Unmarshal([]byte(got.Stdout[end+1:]), &report); err != nil {
-		got.Err = fmt.Errorf("read report of curl: %w", err)
+	code, remote, _ := strings.Cut(got.Stdout[end+1:], " ")
+	if got.Code, got.Err = strconv.Atoi(code); got.Err != nil {
 		return got
 	}
-	got.Body, got.Code = got.Stdout[:end], report.Code
-	got.Remote, _ = netip.ParseAddr(report.Remote)
+	got.Body = got.Stdout[:end]
+	got.Remote, _ = netip.ParseAddr(remote) // empty when there was no connection
 	return got
 }
 

@@ -74,7 +74,11 @@ func (w *Web) serve(h *Host, config WebConfig) error {
 		if err != nil {
 			return err
 		}
-		w.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
+		// Without its name here, a Serve before ServeTLS leaves HTTP/2 offered but not served.
+		w.server.TLSConfig = &tls.Config{
+			Certificates: []tls.Certificate{cert},
+			NextProtos:   []string{"h2", "http/1.1"},
+		}
 	}
 	for _, address := range config.Plain {
 		listener, err := h.Listen(address)

@@ -60,15 +60,18 @@ func checkNames(t *testing.T, world *lab.World) {
 		want   []lab.Answer
 	}{
 		{
-			[]string{"b.example"}, "NOERROR",
+			[]string{"b.example"},
+			"NOERROR",
 			[]lab.Answer{{Name: "b.example.", Type: "A", Data: "198.51.100.10"}},
 		},
 		{
-			[]string{"c.example", "AAAA", "+tcp"}, "NOERROR",
+			[]string{"c.example", "AAAA", "+tcp"},
+			"NOERROR",
 			[]lab.Answer{{Name: "c.example.", Type: "AAAA", Data: "2001:db8:100::20"}},
 		},
 		{
-			[]string{"www.a.example", "@" + world.Resolver6.String()}, "NOERROR",
+			[]string{"www.a.example", "@" + world.Resolver6.String()},
+			"NOERROR",
 			[]lab.Answer{
 				{Name: "www.a.example.", Type: "CNAME", Data: "a.example."},
 				{Name: "a.example.", Type: "A", Data: "198.51.100.10"},
