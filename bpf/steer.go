@@ -34,7 +34,7 @@ type RouteTables struct {
 // connection tracking. No sysctl is needed: what passes lo brings its route along, and a device's
 // source check asks the tables without the mark.
 //
-// SetUp and Remove act on the network namespace of the calling thread.
+// SetUp and Remove act on the network namespace of the calling thread. A namespace has one agent.
 type Steering struct {
 	Marks  Marks
 	Tables RouteTables

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bpf
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+
+	"mpol/e2e/lab"
+)
+
+func testSteering() Steering {
+	return Steering{
+		Marks:  Marks{Redirect: 0x6d01, Loop: 0x6d02, Upstream: 0x6d03},
+		Tables: RouteTables{Redirect: 27905, Loop: 27906},
+	}
+}
+
+// steerHost is a host in a lab of its own.
+func steerHost(t *testing.T, name string) *lab.Host {
+	t.Helper()
+	l := lab.Test(t)
+	h, err := l.Host(lab.HostConfig{Name: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// netState is all that steering may change, as the system's own tools print it.
+func netState(t *testing.T, h *lab.Host) string {
+	t.Helper()
+	var all strings.Builder
+	for _, command := range []string{
+		"ip -4 rule", "ip -6 rule", "ip -4 route show table all", "ip -6 route show table all",
+		"ip address show lo", "nft list ruleset",
+	} {
+		words := strings.Fields(command)
+		var out []byte
+		err := h.Do(func() (err error) {
+			out, err = exec.CommandContext(t.Context(), words[0], words[1:]...).CombinedOutput()
+			return err
+		})
+		if err != nil {
+			t.Fatalf("%s: %v: %s", command, err, out)
+		}
+		fmt.Fprintf(&all, "# %s\n%s", command, out)
+	}
+	return all.String()
+}
+
+func TestSteeringLeavesNothing(t *testing.T) {
+	h, s := steerHost(t, "node"), testSteering()
+	before := netState(t, h)
+	if err := h.Do(s.Remove); err != nil {
+		t.Fatalf("Remove before SetUp: %v", err)
+	}
+	if err := h.Do(s.SetUp); err != nil {
+		t.Fatal(err)
+	}
+	once := netState(t, h)
+	if once == before {
+		t.Fatal("SetUp changed nothing")
+	}
+	if err := h.Do(s.SetUp); err != nil {
+		t.Fatalf("SetUp a second time: %v", err)
+	}
+	if diff := cmp.Diff(once, netState(t, h)); diff != "" {
+		t.Errorf("a second SetUp changed the namespace:\n%s", diff)
+	}
+	if err := h.Do(s.Remove); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, netState(t, h)); diff != "" {
+		t.Errorf("Remove left traces:\n%s", diff)
+	}
+}
+
+func TestSteeringRoutes(t *testing.T) {
+	h, s := steerHost(t, "node"), testSteering()
+	if err := h.Do(s.SetUp); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, to string
+		mark     uint32
+		src      string // empty: no route
+	}{
+		{"loop", "203.0.113.9", s.Marks.Loop, "127.0.0.1"},
+		{"loop IPv6", "2001:db8::9", s.Marks.Loop, "::1"},
+		{"alias", "127.77.0.1", 0, "127.0.0.1"},
+		{"alias IPv6", "fd6d:706f:6c::1", 0, "::1"},
+		{"no mark", "203.0.113.9", 0, ""},
+		{"no mark IPv6", "2001:db8::9", 0, ""},
+		{"upstream mark", "203.0.113.9", s.Marks.Upstream, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			routes, err := h.Netlink().RouteGetWithOptions(net.ParseIP(tt.to),
+				&netlink.RouteGetOptions{Mark: tt.mark})
+			if tt.src == "" {
+				if err == nil {
+					t.Fatalf("route to %s is %v, want none", tt.to, routes)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := routes[0].Src.String(); got != tt.src {
+				t.Errorf("route to %s is from %s, want %s", tt.to, got, tt.src)
+			}
+		})
+	}
+}
+
+func TestSteeringRefuses(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Steering)
+		want   string
+	}{
+		{"no mark", func(s *Steering) { s.Marks.Loop = 0 }, "a mark is 0"},
+		{"equal marks", func(s *Steering) { s.Marks.Loop = s.Marks.Upstream }, "marks are equal"},
+		{"equal tables", func(s *Steering) { s.Tables.Loop = s.Tables.Redirect }, "0 or equal"},
+		{"main", func(s *Steering) { s.Tables.Loop = 254 }, "the kernel's"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := testSteering()
+			tt.change(&s)
+			if err := s.SetUp(); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("SetUp() = %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
