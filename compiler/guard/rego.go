@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"mpol/lang/diag"
+)
+
+// packageOf returns data.mpol.guardrails.NAME.
+func packageOf(g Guardrail) ast.Ref {
+	return ast.Ref{
+		ast.DefaultRootDocument, ast.StringTerm("mpol"), ast.StringTerm("guardrails"), ast.StringTerm(g.Name),
+	}
+}
+
+// compile parses and checks a guardrail; a list that is not empty says what is wrong with it.
+func compile(g Guardrail) (*ast.Compiler, diag.List) {
+	caps := capabilities()
+	module, err := ast.ParseModuleWithOpts(g.File, g.Text, ast.ParserOptions{
+		RegoVersion:  ast.RegoV1,
+		Capabilities: caps,
+	})
+	if err != nil {
+		return nil, compilationFailure(g, err)
+	}
+	if want := packageOf(g); !module.Package.Path.Equal(want) {
+		return nil, failure(g, module.Package.Location, fmt.Sprintf("has the package %s, not %s", module.Package.Path, want))
+	}
+	c := ast.NewCompiler().WithCapabilities(caps).WithSchemas(schemas()).WithStrict(true)
+	if c.Compile(map[string]*ast.Module{g.File: module}); c.Failed() {
+		return nil, compilationFailure(g, c.Errors)
+	}
+	return c, strangeReferences(g, c)
+}
+
+// strangeReferences reports references to data that no rule of g defines: there is no other data,
+// so they would be undefined, and what depends on them would never deny.
+func strangeReferences(g Guardrail, c *ast.Compiler) diag.List {
+	var list diag.List
+	for _, rule := range c.Modules[g.File].Rules {
+		ast.WalkRefs(rule, func(r ast.Ref) bool {
+			if r.HasPrefix(ast.DefaultRootRef) && len(c.GetRulesDynamic(r)) == 0 {
+				what := fmt.Sprintf("reads %s, which it does not define", r.GroundPrefix())
+				list = append(list, failure(g, r[0].Location, what)...)
+			}
+			return false
+		})
+	}
+	return list
+}
+
+// evaluate returns the value of deny, nil when it has none.
+func evaluate(ctx context.Context, g Guardrail, c *ast.Compiler, doc *document) (any, error) {
+	deny := ast.NewTerm(packageOf(g).Append(ast.StringTerm("deny")))
+	results, err := rego.New(
+		rego.ParsedQuery(ast.NewBody(ast.NewExpr(deny))),
+		rego.Compiler(c),
+		rego.ParsedInput(doc.value),
+		rego.StrictBuiltinErrors(true), // else a failing call is undefined, and denies nothing
+	).Eval(ctx)
+	if err != nil || len(results) != 1 || len(results[0].Expressions) != 1 {
+		return nil, err
+	}
+	return results[0].Expressions[0].Value, nil
+}
+
+// failure reports a guardrail that cannot do its work; where may be nil.
+func failure(g Guardrail, where *ast.Location, what string) diag.List {
+	at := diag.Pos{Line: 1, Column: 1}
+	if where != nil {
+		at = diag.Pos{Line: where.Row, Column: where.Col, Offset: where.Offset}
+	}
+	return diag.List{{
+		Code:     Failed,
+		Severity: diag.Error,
+		Span:     diag.Span{File: g.File, Start: at, End: at},
+		Summary:  fmt.Sprintf("guardrail %s %s", g.Name, what),
+		Help:     "mend the guardrail: while it cannot be evaluated nothing passes",
+	}}
+}
+
+func compilationFailure(g Guardrail, err error) diag.List {
+	var all ast.Errors
+	if !errors.As(err, &all) {
+		return failure(g, nil, "cannot be read: "+err.Error())
+	}
+	var list diag.List
+	for _, e := range all {
+		list = append(list, failure(g, e.Location, "does not compile: "+e.Message)...)
+	}
+	return list
+}
+
+func evaluationFailure(g Guardrail, err error) diag.List {
+	var e *topdown.Error
+	if errors.As(err, &e) {
+		return failure(g, e.Location, "failed: "+e.Message)
+	}
+	return failure(g, nil, "failed: "+err.Error())
+}
