@@ -17,8 +17,9 @@ type Marks struct {
 	Redirect uint32
 	// Loop is put on the TCP sockets of host workloads whose flow leads through lo to a proxy.
 	Loop uint32
-	// Upstream is carried by sockets of the proxies that use an address of another: the listeners,
-	// whose answers come from the server's address, and the connections that keep the client's.
+	// Upstream is carried by the sockets of the proxies that use an address of another: the
+	// listeners, whose answers come from the server's address, and the connections that keep the
+	// client's. Without it connection tracking calls these packets invalid.
 	Upstream uint32
 }
 
@@ -31,15 +32,15 @@ type RouteTables struct {
 // Steering is what the network stack of one network namespace needs to bring flows to the proxies:
 // rules that lead marked packets to a table of their own, in it a default route that delivers them
 // here, a route for the IPv6 aliases of resolvers, and an nft table that keeps such flows out of
-// connection tracking. No sysctl is needed: what passes lo brings its route along, and a device's
-// source check asks the tables without the mark.
+// connection tracking. It sets no sysctl: what passes lo brings its route along, so that neither
+// route_localnet nor accept_local is asked, and rp_filter may be on.
 //
 // SetUp and Remove act on the network namespace of the calling thread. A namespace has one agent.
 type Steering struct {
 	Marks  Marks
 	Tables RouteTables
-	// Priority is that of the rule for Marks.Redirect; the rule for Marks.Loop has the next one.
-	// 0 means 13900: after the table local, before main.
+	// Priority is the first of the three that the rules take. 0 means 13900: after the table local,
+	// before main.
 	Priority int
 	// NFT is the name of the nft table, family inet. Empty means "mpol".
 	NFT string

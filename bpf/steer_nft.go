@@ -35,15 +35,18 @@ func (s Steering) setUpNFT() error {
 	conn.AddTable(table)
 	conn.DelTable(table)
 	conn.AddTable(table)
-	for name, hook := range map[string]*nftables.ChainHook{
-		"prerouting": nftables.ChainHookPrerouting,
-		"output":     nftables.ChainHookOutput,
+	for _, at := range []struct {
+		name string
+		hook *nftables.ChainHook
+	}{
+		{"prerouting", nftables.ChainHookPrerouting},
+		{"output", nftables.ChainHookOutput},
 	} {
 		chain := conn.AddChain(&nftables.Chain{
-			Name:     name,
+			Name:     at.name,
 			Table:    table,
 			Type:     nftables.ChainTypeFilter,
-			Hooknum:  hook,
+			Hooknum:  at.hook,
 			Priority: nftables.ChainPriorityRaw,
 		})
 		for _, match := range s.untracked() {

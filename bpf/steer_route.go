@@ -58,21 +58,24 @@ func (s Steering) removeRoutes() error {
 	return errors.Join(errs...)
 }
 
-// rules lead the marks to their tables. A mark is compared whole.
+// rules lead the marks to their tables; a mark is compared whole. The first is for the check of a
+// redirected packet's source, which where src_valid_mark is set asks with the mark, as from lo: it
+// would find the source to be local and drop the packet. IPv6 has no such check.
 func (s Steering) rules() []*netlink.Rule {
 	var rules []*netlink.Rule
+	add := func(family, offset int, iif string, mark, table uint32) {
+		rule := netlink.NewRule()
+		rule.Family = family
+		rule.Priority = s.priority() + offset
+		rule.IifName = iif
+		rule.Mark = mark
+		rule.Table = int(table)
+		rules = append(rules, rule)
+	}
+	add(netlink.FAMILY_V4, 0, "lo", s.Marks.Redirect, unix.RT_TABLE_MAIN)
 	for _, family := range families() {
-		for i, to := range []struct{ mark, table uint32 }{
-			{s.Marks.Redirect, s.Tables.Redirect},
-			{s.Marks.Loop, s.Tables.Loop},
-		} {
-			rule := netlink.NewRule()
-			rule.Family = family
-			rule.Priority = s.priority() + i
-			rule.Mark = to.mark
-			rule.Table = int(to.table)
-			rules = append(rules, rule)
-		}
+		add(family, 1, "", s.Marks.Redirect, s.Tables.Redirect)
+		add(family, 2, "", s.Marks.Loop, s.Tables.Loop)
 	}
 	return rules
 }

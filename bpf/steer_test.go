@@ -5,12 +5,14 @@ package bpf
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"mpol/e2e/lab"
 )
@@ -117,6 +119,58 @@ func TestSteeringRoutes(t *testing.T) {
 				t.Errorf("route to %s is from %s, want %s", tt.to, got, tt.src)
 			}
 		})
+	}
+}
+
+// A redirected packet of a workload is delivered here however strictly its source is checked; the
+// kernel makes the same check for this question as for a packet.
+func TestSteeringDeliversFromDevice(t *testing.T) {
+	l := lab.Test(t)
+	node, err := l.Host(lab.HostConfig{Name: "node", Forwarding: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := l.Host(lab.HostConfig{Name: "client"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefixes := func(texts ...string) (ps []netip.Prefix) {
+		for _, text := range texts {
+			ps = append(ps, netip.MustParsePrefix(text))
+		}
+		return ps
+	}
+	if err := l.Link(
+		lab.End{Host: node, Device: "w1", Addresses: prefixes("10.77.0.1/24", "2001:db8:77::1/64")},
+		lab.End{Host: client, Device: "eth0", Addresses: prefixes("10.77.0.2/24", "2001:db8:77::2/64")},
+	); err != nil {
+		t.Fatal(err)
+	}
+	s := testSteering()
+	if err := node.Do(s.SetUp); err != nil {
+		t.Fatal(err)
+	}
+	for _, strict := range []bool{false, true} {
+		if strict {
+			for _, key := range []string{"rp_filter", "src_valid_mark"} {
+				if err := node.Sysctl("net/ipv4/conf/all/"+key, "1"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for from, to := range map[string]string{"10.77.0.2": "203.0.113.9", "2001:db8:77::2": "2001:db8::9"} {
+			t.Run(fmt.Sprintf("%s strict=%v", from, strict), func(t *testing.T) {
+				routes, err := node.Netlink().RouteGetWithOptions(net.ParseIP(to), &netlink.RouteGetOptions{
+					Iif: "w1", SrcAddr: net.ParseIP(from), Mark: s.Marks.Redirect,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if routes[0].Type != unix.RTN_LOCAL {
+					t.Errorf("route is %v, want a local one", routes[0])
+				}
+			})
+		}
 	}
 }
 
