@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lang
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"mpol/lang/diag"
+)
+
+// addressLength returns the length of an address or prefix, or of what can only be a wrong one, at
+// the start of text, and 0 when there is none. An IPv4 address is digits with a dot and a digit
+// behind them, an IPv6 address needs :: or seven colons.
+func addressLength(text string) int {
+	n := span(text, "0123456789abcdefABCDEF:.")
+	run := text[:n]
+	v4 := n > 0 && '0' <= run[0] && run[0] <= '9' && dotted(run)
+	v6 := strings.Contains(run, "::") || strings.Count(run, ":") >= 7
+	if !v4 && !v6 {
+		return 0
+	}
+	// What sticks to an address makes it a wrong one rather than two tokens.
+	n += span(text[n:], "%/0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+	return n
+}
+
+// dotted reports whether text begins with digits, a dot and a digit.
+func dotted(text string) bool {
+	d := span(text, "0123456789")
+	return len(text) > d+1 && text[d] == '.' && '0' <= text[d+1] && text[d+1] <= '9'
+}
+
+// span returns the length of the longest prefix of text made of the bytes of set.
+func span(text, set string) int {
+	for i := range len(text) {
+		if strings.IndexByte(set, text[i]) < 0 {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// address emits an address or prefix, or says what is wrong with it and how it would be right.
+func (s *scanner) address(text string) {
+	code, summary, help := addressFault(text)
+	if summary != "" {
+		s.invalid(len(text), code, summary, help)
+		return
+	}
+	s.emit(tokenAddress, len(text))
+}
+
+func addressFault(text string) (code diag.Code, summary, help string) {
+	if strings.Contains(text, "%") {
+		return diag.BadAddress, fmt.Sprintf("%s has a zone", text), "write it without %"
+	}
+	p, err := ParsePrefix(text)
+	switch {
+	case err != nil:
+		return diag.BadAddress, fmt.Sprintf("%s is no address or prefix", text), "write an address such as 192.0.2.1 or 2001:db8::1, or a prefix such as 192.0.2.0/24"
+	case p.Addr().Is4In6():
+		if p.Bits() >= 96 {
+			help = "write " + netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked().String()
+		}
+		return diag.BadAddress, fmt.Sprintf("%s is an IPv4 address written as IPv6", text), help
+	case p.Masked() != p:
+		return diag.HostBits, fmt.Sprintf("%s has bits set behind its length", text), fmt.Sprintf("write %s, or %s for the one address", p.Masked(), p.Addr())
+	}
+	return "", "", ""
+}
+
+// ParsePrefix reads an address, which stands for its /32 or /128, or a prefix.
+func ParsePrefix(text string) (netip.Prefix, error) {
+	if strings.Contains(text, "/") {
+		return netip.ParsePrefix(text)
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(a, a.BitLen()), nil
+}
+
+// l4Length returns the length of a protocol with a slash and what follows it, 0 when there is none.
+func l4Length(text string) int {
+	for _, proto := range []string{"tcp/", "udp/", "sctp/", "icmp/", "icmpv6/", "ip/"} {
+		if strings.HasPrefix(text, proto) {
+			return len(proto) + span(text[len(proto):], "/-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+		}
+	}
+	return 0
+}
+
+// identLength returns the length of [A-Za-z_][A-Za-z0-9_]*(-[A-Za-z0-9_]+)*, 0 when there is none.
+func identLength(text string) int {
+	if text == "" || !wordByte(text[0]) || '0' <= text[0] && text[0] <= '9' {
+		return 0
+	}
+	i := 1
+	for i < len(text) {
+		if wordByte(text[i]) {
+			i++
+			continue
+		}
+		if text[i] == '-' && i+1 < len(text) && wordByte(text[i+1]) {
+			i += 2
+			continue
+		}
+		break
+	}
+	return i
+}
+
+func wordByte(b byte) bool {
+	return b == '_' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
+}

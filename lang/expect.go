@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lang
+
+import "strings"
+
+// wanted turns what participle says it expected, the rest of a production in EBNF, into what could
+// stand first, in the words of the language. It is empty when nothing is known.
+func wanted(message string) string {
+	_, ebnf, ok := strings.Cut(message, "(expected ")
+	if !ok {
+		return ""
+	}
+	return strings.Join(alternatives(strings.TrimSuffix(ebnf, ")")), " or ")
+}
+
+// alternatives returns the first words of an EBNF sequence, what is optional left out when a word
+// that is not follows it.
+func alternatives(ebnf string) []string {
+	ebnf = strings.TrimSpace(ebnf)
+	if ebnf == "" {
+		return nil
+	}
+	if ebnf[0] != '(' {
+		word, _, _ := strings.Cut(ebnf, " ")
+		return []string{wordFor(strings.TrimRight(word, "?*+"))}
+	}
+	depth := 0
+	for i, r := range ebnf {
+		switch r {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+		if depth == 0 {
+			return choices(ebnf[1:i])
+		}
+	}
+	return nil
+}
+
+// choices splits the inside of a group at its bars.
+func choices(group string) []string {
+	var words []string
+	depth, from := 0, 0
+	for i, r := range group + "|" {
+		switch {
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		case r == '|' && depth == 0:
+			words = append(words, alternatives(group[from:i])...)
+			from = i + 1
+		}
+	}
+	return words
+}
+
+// wordFor names one terminal or production.
+func wordFor(ebnf string) string {
+	if name, ok := map[string]string{
+		"<ident>":     "a name",
+		"<string>":    "a string in double quotes",
+		"<address>":   "an address",
+		"<l4>":        "a protocol and port such as tcp/443",
+		"<keyword>":   "a word",
+		"Selector":    "a selector",
+		"Term":        "a condition",
+		"Condition":   "a condition",
+		"Subject":     "a workload, `workloads` or a selector in parentheses",
+		"Peers":       "a peer",
+		"Peer":        "a peer",
+		"L4List":      "a protocol and port such as tcp/443",
+		"HTTPRequest": "a method and a path",
+		"HTTP":        "`http`",
+		"TLS":         "`tls`",
+		"RuleName":    "the name of a rule",
+		"Labels":      "labels in braces",
+		"Label":       "a label",
+	}[ebnf]; ok {
+		return name
+	}
+	return "`" + strings.Trim(ebnf, `"`) + "`"
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lang
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/alecthomas/participle/v2"
+	"github.com/alecthomas/participle/v2/lexer"
+
+	"mpol/lang/diag"
+)
+
+// maxDepth bounds the nesting of brackets in a declaration or rule, and with it the recursion of
+// everything that walks a tree.
+const maxDepth = 100
+
+// grammar is one parser for each piece into which a file is split.
+type grammar struct {
+	pkg        *participle.Parser[Package]
+	def        *participle.Parser[Default]
+	workload   *participle.Parser[Workload]
+	cidrs      *participle.Parser[Cidrs]
+	domains    *participle.Parser[Domains]
+	service    *participle.Parser[Service]
+	policy     *participle.Parser[policyHeader]
+	rule       *participle.Parser[Rule]
+	annotation *participle.Parser[Annotation]
+	test       *participle.Parser[testHeader]
+	given      *participle.Parser[Given]
+	line       *participle.Parser[Line]
+}
+
+// sharedGrammar builds the grammar once; it is immutable.
+var sharedGrammar = sync.OnceValue(func() *grammar {
+	return &grammar{
+		pkg: build[Package](), def: build[Default](), workload: build[Workload](), cidrs: build[Cidrs](),
+		domains: build[Domains](), service: build[Service](), policy: build[policyHeader](), rule: build[Rule](),
+		annotation: build[Annotation](), test: build[testHeader](), given: build[Given](), line: build[Line](),
+	}
+})
+
+func build[T any]() *participle.Parser[T] {
+	return participle.MustBuild[T](participle.Lexer(definition{}), participle.UseLookahead(1))
+}
+
+// read parses the tokens [lo, hi) as one T. It returns nil when they are none, which is then
+// reported, once.
+func read[T any](p *parser, g *participle.Parser[T], lo, hi int) *T {
+	if p.invalid(lo, hi) || p.tooDeep(lo, hi) {
+		return nil
+	}
+	list := append(append([]lexer.Token(nil), p.toks[lo:hi]...), lexer.Token{Type: lexer.EOF, Pos: p.toks[hi].Pos})
+	peeking, err := lexer.Upgrade(&tokens{list: list})
+	if err == nil {
+		var v *T
+		if v, err = g.ParseFromLexer(peeking); err == nil {
+			return v
+		}
+	}
+	at, want := lo, ""
+	var perr participle.Error
+	if errors.As(err, &perr) {
+		at = p.indexOf(perr.Position().Offset, lo, hi)
+		want = wanted(perr.Message())
+	}
+	p.expected(at, want, "")
+	return nil
+}
+
+func (p *parser) tooDeep(lo, hi int) bool {
+	depth := 0
+	for _, t := range p.toks[lo:hi] {
+		switch t.Value {
+		case "(", "{", "[":
+			if depth++; depth > maxDepth {
+				p.errorAt(diag.TooDeep, SpanOf(t), fmt.Sprintf("brackets are nested more than %d deep", maxDepth), "name the inner part by a declaration of its own")
+				return true
+			}
+		case ")", "}", "]":
+			depth--
+		}
+	}
+	return false
+}
+
+// indexOf returns the token of [lo, hi] at an offset.
+func (p *parser) indexOf(offset, lo, hi int) int {
+	for i := lo; i < hi; i++ {
+		if p.toks[i].Pos.Offset >= offset {
+			return i
+		}
+	}
+	return hi
+}
+
+// expected reports that something else stands at token i than what is wanted. When that token is on
+// a later line, the place is right behind the token before it.
+func (p *parser) expected(i int, want, help string) {
+	t := p.toks[i]
+	span := SpanOf(t)
+	found := fmt.Sprintf("found `%s`", t.Value)
+	if t.Type == lexer.EOF || i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line {
+		found = "the line ends"
+		if t.Type == lexer.EOF {
+			found = "the file ends"
+		}
+		if i > 0 {
+			e := end(p.toks[i-1])
+			span = diag.Span{File: span.File, Start: e, End: e}
+		}
+	}
+	code := diag.Syntax
+	switch {
+	case t.Type == tokenInvalid:
+		return
+	case t.Value == "except" && t.Type == tokenKeyword:
+		code, help = diag.SecondExcept, "write one except: it takes everything behind it from everything before it"
+	case t.Type == tokenKeyword && strings.Contains(want, "a name") && found != "the line ends":
+		code, help = diag.ReservedWord, "choose another name; as a label key, quote it: \""+t.Value+"\""
+	}
+	summary := fmt.Sprintf("expected %s, %s", want, found)
+	if want == "" {
+		summary = fmt.Sprintf("%s cannot stand here", strings.TrimPrefix(found, "found "))
+		if span.Start == span.End {
+			summary = found + " too early"
+		}
+	}
+	p.errorAt(code, span, summary, help)
+}

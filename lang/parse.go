@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lang
+
+import (
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/alecthomas/participle/v2/lexer"
+
+	"mpol/lang/diag"
+)
+
+// Parse reads the text of one file. Name is the path that diagnostics show. The file is never nil;
+// it holds what could be read.
+func Parse(name string, text []byte) (*File, diag.List) {
+	s := scan(name, text)
+	p := &parser{toks: s.tokens, comments: s.comments, diags: s.diags, grammar: sharedGrammar()}
+	f := &File{Name: name, Comments: s.comments}
+	if len(p.toks) > 1 || !p.diags.HasErrors() {
+		p.file(f)
+	}
+	p.diags.Sort([]string{name})
+	f.Broken = p.diags.HasErrors()
+	return f, p.diags
+}
+
+// parser reads ranges [lo, hi) of the tokens of one file.
+type parser struct {
+	toks     []lexer.Token // ends with EOF
+	comments []Comment
+	diags    diag.List
+	grammar  *grammar
+}
+
+func (p *parser) errorAt(code diag.Code, span diag.Span, summary, help string) {
+	p.diags.Add(diag.Diagnostic{Code: code, Span: span, Summary: summary, Help: help})
+}
+
+// file reads all declarations.
+func (p *parser) file(f *File) {
+	last := len(p.toks) - 1
+	if last == 0 {
+		eof := SpanOf(p.toks[0])
+		p.errorAt(diag.EmptyFile, eof, "the file declares nothing", "begin with package NAME")
+		return
+	}
+	starts := p.declStarts()
+	if len(starts) == 0 || starts[0] > 0 {
+		end := last
+		if len(starts) > 0 {
+			end = starts[0]
+		}
+		if !p.invalid(0, end) {
+			p.expected(0, "a declaration", "")
+		}
+	}
+	for i, lo := range starts {
+		hi := last
+		if i+1 < len(starts) {
+			hi = starts[i+1]
+		}
+		d := p.decl(lo, hi)
+		pkg, isPackage := d.(*Package)
+		switch {
+		case isPackage && i == 0:
+			f.Package = pkg
+		case isPackage:
+			p.errorAt(diag.MissingPackage, pkg.Span(), "package stands behind another declaration", "make it the first declaration of the file, once")
+		default:
+			f.Decls = append(f.Decls, d)
+		}
+		if i == 0 && !isPackage && !p.isOther(d, "package") {
+			p.errorAt(diag.MissingPackage, SpanOf(p.toks[p.skipAnnotations(lo, hi)]), "the file does not begin with its package", "write package NAME before it")
+		}
+	}
+}
+
+func (p *parser) isOther(d Decl, kind string) bool {
+	o, ok := d.(*Other)
+	return ok && o.Kind == kind
+}
+
+// decl reads one declaration with its annotations.
+func (p *parser) decl(lo, hi int) Decl {
+	head, lo := p.head(lo, hi)
+	d := p.body(lo, hi)
+	h := d.Common()
+	h.Doc, h.Annotations = head.Doc, head.Annotations
+	h.Broken = h.Broken || head.Broken
+	if len(h.Tokens) == 0 {
+		h.Tokens = p.toks[lo:hi]
+	}
+	return d
+}
+
+func (p *parser) body(lo, hi int) Decl {
+	g := p.grammar
+	kind := p.toks[lo].Value
+	var d Decl
+	switch kind {
+	case "package":
+		if n := read(p, g.pkg, lo, hi); n != nil {
+			return n
+		}
+		return p.other(lo, hi)
+	case "default":
+		if n := read(p, g.def, lo, hi); n != nil {
+			return n
+		}
+		return p.other(lo, hi)
+	case "workload":
+		d = orBroken(read(p, g.workload, lo, hi), &Workload{Name: p.nameAfter(lo, hi)})
+	case "cidrs":
+		d = orBroken(read(p, g.cidrs, lo, hi), &Cidrs{Name: p.nameAfter(lo, hi)})
+	case "domains":
+		d = orBroken(read(p, g.domains, lo, hi), &Domains{Name: p.nameAfter(lo, hi)})
+	case "service":
+		d = orBroken(read(p, g.service, lo, hi), &Service{Name: p.nameAfter(lo, hi)})
+	case "policy":
+		return p.policy(lo, hi)
+	case "test":
+		return p.test(lo, hi)
+	default:
+		if !p.invalid(lo, hi) {
+			p.notSupported(lo)
+		}
+		return p.other(lo, hi)
+	}
+	if !IsName(nameOf(d)) {
+		return p.other(lo, hi)
+	}
+	return d
+}
+
+// orBroken returns n, or else instead, marked as broken.
+func orBroken[T any, P interface {
+	*T
+	Decl
+}](n P, instead P,
+) Decl {
+	if n != nil {
+		return n
+	}
+	instead.Common().Broken = true
+	return instead
+}
+
+func nameOf(d Decl) lexer.Token {
+	switch d := d.(type) {
+	case *Workload:
+		return d.Name
+	case *Cidrs:
+		return d.Name
+	case *Domains:
+		return d.Name
+	case *Service:
+		return d.Name
+	}
+	return lexer.Token{}
+}
+
+// nameAfter returns the identifier behind the first word, the zero token when there is none.
+func (p *parser) nameAfter(lo, hi int) lexer.Token {
+	if lo+1 < hi && IsName(p.toks[lo+1]) {
+		return p.toks[lo+1]
+	}
+	return lexer.Token{}
+}
+
+func (p *parser) other(lo, hi int) *Other {
+	o := &Other{Kind: p.toks[lo].Value}
+	o.Broken = true
+	if t := p.nameAfter(lo, hi); IsName(t) {
+		o.Name = &t
+	}
+	return o
+}
+
+// head reads the doc comments and annotations before a declaration or rule and returns where the
+// rest begins.
+func (p *parser) head(lo, hi int) (Head, int) {
+	var h Head
+	from := 0
+	if lo > 0 {
+		from = p.toks[lo-1].Pos.Offset
+	}
+	for lo < hi && p.toks[lo].Value == "@" {
+		next := p.annotationEnd(lo, hi)
+		if a := read(p, p.grammar.annotation, lo, next); a != nil {
+			h.Annotations = append(h.Annotations, a)
+		} else {
+			h.Broken = true
+		}
+		lo = next
+	}
+	h.Doc = p.docs(from, p.toks[lo].Pos.Offset)
+	return h, lo
+}
+
+// docs returns the doc comments between two offsets.
+func (p *parser) docs(from, to int) []string {
+	i := sort.Search(len(p.comments), func(i int) bool { return p.comments[i].Span.Start.Offset > from })
+	var docs []string
+	for ; i < len(p.comments) && p.comments[i].Span.Start.Offset < to; i++ {
+		if p.comments[i].Doc {
+			docs = append(docs, strings.TrimSpace(p.comments[i].Text))
+		}
+	}
+	return docs
+}
+
+// invalid reports whether a range holds a token that was already reported.
+func (p *parser) invalid(lo, hi int) bool {
+	return slices.ContainsFunc(p.toks[lo:hi], func(t lexer.Token) bool { return t.Type == tokenInvalid })
+}
