@@ -70,8 +70,12 @@ var importTable = []row{
 		third: []string{envoyAPI, xdsTypes, grpc, protobuf, sys},
 	},
 	{pkg: "agent/...", ours: []string{"*"}, third: []string{fsnotify, netlink, sys, yaml}},
-	// source reads policy folders for both the verbs and the agent, which share its errors.
-	{pkg: "internal/source", ours: []string{"lang/diag"}},
+	// Two packages that the verbs and the agent share: how a folder of policies is found and read.
+	{pkg: "internal/source"},
+	{
+		pkg:  "internal/policyset",
+		ours: []string{"compiler/guard", "internal/source", "lang", "lang/check", "lang/diag"},
+	},
 	{pkg: "internal/archtest", leaf: true},
 	{pkg: "internal/testgate", leaf: true},
 	{pkg: "cmd/...", ours: []string{"*"}, third: []string{"*"}, leaf: true},
