@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dnsproxy
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+)
+
+// TestUnbound asks a real resolver through the proxy, over both transports.
+func TestUnbound(t *testing.T) {
+	server := startUnbound(t,
+		"api.google.com. 300 A 198.51.100.4",
+		"api.google.com. 300 AAAA 2001:db8::4",
+		"evil.example. 300 A 198.51.100.66",
+	)
+	for _, network := range []string{"udp", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			r := newRig(t, server, standard())
+			in := r.ask(t, network, "api.google.com", dns.TypeA)
+			if diff := cmp.Diff([]string{"198.51.100.4"}, ofType(in, dns.TypeA)); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+			in = r.ask(t, network, "api.google.com", dns.TypeAAAA)
+			if diff := cmp.Diff([]string{"2001:db8::4"}, ofType(in, dns.TypeAAAA)); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+			if in := r.ask(t, network, "evil.example", dns.TypeA); in.Rcode != dns.RcodeRefused {
+				t.Errorf("evil.example: %s, want REFUSED", dns.RcodeToString[in.Rcode])
+			}
+			if diff := cmp.Diff([]string{"198.51.100.4", "2001:db8::4"}, r.granted()); diff != "" {
+				t.Errorf("granted (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestDig lets a common client judge the answers' form.
+func TestDig(t *testing.T) {
+	dig, err := exec.LookPath("dig")
+	if err != nil {
+		t.Skip("dig is missing: apt-get install bind9-dnsutils")
+	}
+	r := newRig(t, startUnbound(t, "api.google.com. 300 A 198.51.100.4"), standard())
+	run := func(args ...string) string {
+		args = append([]string{"@127.0.0.1", "-p", portOf(r.at), "+tries=1", "+time=5"}, args...)
+		out, err := exec.Command(dig, args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("dig %v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	for _, transport := range []string{"+notcp", "+tcp"} {
+		if out := run(transport, "+short", "api.google.com"); strings.TrimSpace(out) != "198.51.100.4" {
+			t.Errorf("dig %s +short printed %q", transport, out)
+		}
+		out := run(transport, "example.net", "TXT")
+		if !strings.Contains(out, "status: REFUSED") || !strings.Contains(out, "EDE: 18") {
+			t.Errorf("dig %s for a denied name printed\n%s", transport, out)
+		}
+		if strings.Contains(strings.ToLower(out), "malformed") || strings.Contains(out, ";; WARNING") {
+			t.Errorf("dig %s complains:\n%s", transport, out)
+		}
+	}
+}

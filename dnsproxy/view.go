@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dnsproxy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"mpol/compiler/program"
+)
+
+// View is what one generation says about names. It is immutable.
+type View struct {
+	// Generation numbers the view for events.
+	Generation uint64
+	workloads  map[string]*namesView
+	owned      []netip.Prefix
+	ownedAddrs map[netip.Addr]bool
+	special    []netip.Prefix
+}
+
+// namesView is the egress table of a workload as far as it speaks of names.
+type namesView struct {
+	table string
+	names *program.Names
+	// classes gives the class key of a set by the text of its peers.
+	classes map[string]string
+	// believed tells, for each peer, the questions that imply that peer's resolver.
+	believed [][]int
+}
+
+// ViewOf makes the view of lowered tables. A workload whose egress table has no name rules is a
+// stranger to it: all its questions are denied.
+func ViewOf(generation uint64, t *program.Tables) *View {
+	v := &View{
+		Generation: generation,
+		workloads:  make(map[string]*namesView),
+		ownedAddrs: make(map[netip.Addr]bool),
+		special:    program.SpecialPurpose(),
+	}
+	for _, a := range t.Addresses {
+		switch {
+		case !a.Owned:
+		case a.Prefix.IsSingleIP():
+			v.ownedAddrs[a.Prefix.Addr().Unmap()] = true
+		default:
+			v.owned = append(v.owned, a.Prefix)
+		}
+	}
+	byTable := make(map[int]*namesView)
+	for _, b := range t.Subjects {
+		if b.Egress < 0 || t.Tables[b.Egress].Names == nil {
+			continue
+		}
+		if byTable[b.Egress] == nil {
+			byTable[b.Egress] = newNamesView(&t.Tables[b.Egress])
+		}
+		v.workloads[b.Workload] = byTable[b.Egress]
+	}
+	return v
+}
+
+func newNamesView(t *program.Table) *namesView {
+	n := &namesView{table: t.Key, names: t.Names, classes: make(map[string]string)}
+	for _, s := range t.Names.Sets {
+		n.classes[fmt.Sprint(s.Peers)] = t.Classes[s.Class].Key
+	}
+	n.believed = make([][]int, len(t.Names.Peers))
+	for i, p := range t.Names.Peers {
+		for j, q := range t.Names.Questions {
+			if implies(p.Domain, q) {
+				n.believed[i] = append(n.believed[i], j)
+			}
+		}
+	}
+	return n
+}
+
+// implies reports whether q may be the question rule that the domain peer d stands for beside its
+// connection: only the servers of such a rule are believed about d.
+func implies(d program.Domain, q program.Question) bool {
+	return q.Verdict.Allow && !q.Any && slices.ContainsFunc(q.Domain.Patterns, func(p program.NamePattern) bool {
+		return slices.Contains(d.Patterns, p)
+	})
+}
+
+// opens reports whether answers to questions of type t open addresses.
+func opens(t uint16) bool {
+	return t == typeA || t == typeAAAA || t == typeHTTPS || t == typeSVCB
+}
+
+// forbidden reports whether no name may open a: it is not of the internet, or belongs to the node
+// or a workload.
+func (v *View) forbidden(a netip.Addr) bool {
+	contains := func(p netip.Prefix) bool { return p.Contains(a) || p.Contains(a.Unmap()) }
+	return a.Is4In6() || v.ownedAddrs[a] || slices.ContainsFunc(v.special, contains) ||
+		slices.ContainsFunc(v.owned, contains)
+}
+
+// decision is what views say of a question.
+type decision struct {
+	allow bool
+	rule  program.RuleID
+	log   bool
+	sets  []NameSetKey // what its answer opens
+}
+
+// judge asks one view.
+func (v *View) judge(workload string, server netip.Addr, name program.Name, typ uint16) decision {
+	w := v.workloads[workload]
+	if w == nil {
+		return decision{}
+	}
+	d := w.verdict(server, name, typ)
+	if !d.allow || !opens(typ) {
+		return d
+	}
+	if key, ok := w.set(server, name, typ); ok {
+		d.sets = []NameSetKey{key}
+	}
+	return d
+}
+
+// verdict is that of the matching question rule with the lowest rank, then order.
+func (w *namesView) verdict(server netip.Addr, name program.Name, typ uint16) decision {
+	var best *program.Verdict
+	for i := range w.names.Questions {
+		q := &w.names.Questions[i]
+		if best != nil && !before(q.Verdict, *best) || !asks(q, server, name, typ) {
+			continue
+		}
+		best = &q.Verdict
+	}
+	if best != nil {
+		return decision{allow: best.Allow, rule: best.Rule, log: best.Log}
+	}
+	if n := len(w.names.Questions); n > 0 {
+		last := w.names.Questions[n-1].Verdict
+		return decision{rule: last.Rule, log: last.Log}
+	}
+	return decision{}
+}
+
+func before(a, b program.Verdict) bool {
+	return a.Rank < b.Rank || a.Rank == b.Rank && a.Order < b.Order
+}
+
+// asks reports whether q speaks of a question. ANY is asked for by its own number only: a rule for
+// every type allows it no more than one for A does, but denies it.
+func asks(q *program.Question, server netip.Addr, name program.Name, typ uint16) bool {
+	if !q.Servers.Contains(server) {
+		return false
+	}
+	every := len(q.Types) == 0 && (typ != typeANY || !q.Verdict.Allow)
+	if !every && !slices.Contains(q.Types, typ) {
+		return false
+	}
+	return q.Any || q.Domain.Matches(name)
+}
+
+// set finds the name set of the peers that the name matches and about which the server is believed.
+func (w *namesView) set(server netip.Addr, name program.Name, typ uint16) (NameSetKey, bool) {
+	var peers []int
+	for i := range w.names.Peers {
+		if w.names.Peers[i].Domain.Matches(name) && slices.ContainsFunc(w.believed[i], func(j int) bool {
+			return asks(&w.names.Questions[j], server, name, typ)
+		}) {
+			peers = append(peers, i)
+		}
+	}
+	if len(peers) == 0 {
+		return NameSetKey{}, false
+	}
+	class, ok := w.classes[fmt.Sprint(peers)]
+	return NameSetKey{Table: w.table, Class: class}, ok
+}
+
+// views are those in force: one, or the old and the new one during a switch.
+type views []*View
+
+// judge allows what all views allow. The rule is the first denier's, else the newest view's.
+func (vs views) judge(workload string, server netip.Addr, name program.Name, typ uint16) decision {
+	var all decision
+	for _, v := range vs {
+		d := v.judge(workload, server, name, typ)
+		if !d.allow {
+			return d
+		}
+		d.sets = append(all.sets, d.sets...)
+		all = d
+	}
+	slices.SortFunc(all.sets, compareKeys)
+	all.sets = slices.Compact(all.sets)
+	return all
+}
+
+func compareKeys(a, b NameSetKey) int {
+	if a.Table != b.Table {
+		if a.Table < b.Table {
+			return -1
+		}
+		return 1
+	}
+	switch {
+	case a.Class < b.Class:
+		return -1
+	case a.Class > b.Class:
+		return 1
+	}
+	return 0
+}
+
+func (vs views) forbidden(a netip.Addr) bool {
+	return slices.ContainsFunc(vs, func(v *View) bool { return v.forbidden(a) })
+}
+
+// generation is that of the newest view, 0 without one.
+func (vs views) generation() uint64 {
+	if len(vs) == 0 {
+		return 0
+	}
+	return vs[len(vs)-1].Generation
+}
