@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"mpol/agent/event"
+	"mpol/agent/status"
+	"mpol/e2e/lab"
+)
+
+// act is a part of the demonstration that does something to the node between its rows.
+type act struct {
+	n      *node
+	f      family
+	events *tail
+	done   []result
+}
+
+// row tries r and keeps its result.
+func (a *act) row(ctx context.Context, r row) {
+	a.done = append(a.done, r.run(ctx, "IPv"+a.f.name, a.events))
+}
+
+// killEnvoy kills the L7 proxy: what needs it is refused until it is back.
+func (a *act) killEnvoy(ctx context.Context) error {
+	web, site := a.n.client(0), netip.AddrPortFrom(a.f.site(a.n.AB), 80)
+	l, err := connect(ctx, web, site, "a.example")
+	if err != nil {
+		return err
+	}
+	defer l.conn.Close()
+	get := func(path string) func(context.Context) string { return curl(web, a.f, "http://a.example"+path) }
+	a.row(ctx, row{
+		who: "web", what: "GET /public/live on a connection that stays open", want: "200", name: "live",
+		try: l.try("/public/live"), rule: "shop.web.feed", event: request("web", "GET /public/live"),
+	})
+	if err := a.kill(); err != nil {
+		return err
+	}
+	a.row(ctx, row{
+		who: "web", what: "the same connection after kill -9 of Envoy", want: closed, alive: "back",
+		try: l.try("/public/live"),
+	})
+	a.row(ctx, row{
+		who: "web", what: "a new connection while there is no Envoy", want: refused, alive: "back", rule: "shop.web.feed",
+		try: get("/public/new"),
+		event: func(e event.Event) bool {
+			return e.Kind == event.Flow && e.Workload == "web" && e.Destination == site && e.Verdict == "deny"
+		},
+	})
+	err = lab.Wait(20*time.Second, "Envoy's return", func() error {
+		if got := get("/public/waiting")(ctx); got != "200" {
+			return errors.New(got)
+		}
+		return nil
+	})
+	a.row(ctx, row{
+		who: "web", what: "a new connection once Envoy is back", want: "200", name: "back",
+		try: get("/public/back"), rule: "shop.web.feed", event: request("web", "GET /public/back"),
+	})
+	return err
+}
+
+// kill ends every process in Envoy's cgroup and waits until they are gone.
+func (a *act) kill() error {
+	path := filepath.Join(a.n.Cgroup.Path, "mpol", "envoy", "cgroup.procs")
+	pids := func() ([]string, error) {
+		text, err := os.ReadFile(path)
+		return strings.Fields(string(text)), err
+	}
+	found, err := pids()
+	if err != nil || len(found) == 0 {
+		return fmt.Errorf("no Envoy runs: %w", errors.Join(err, errors.New("its cgroup is empty")))
+	}
+	for _, text := range found {
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			return err
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			return fmt.Errorf("kill Envoy: %w", err)
+		}
+	}
+	return lab.Wait(5*time.Second, "Envoy's end", func() error {
+		for _, pid := range found {
+			stat, err := os.ReadFile("/proc/" + pid + "/stat")
+			if err == nil && !bytes.Contains(stat, []byte(") Z")) {
+				return errors.New("it is still there")
+			}
+		}
+		return nil
+	})
+}
+
+// edits changes the policy under live connections, then breaks it.
+func (a *act) edits(ctx context.Context) error {
+	site := netip.AddrPortFrom(a.f.site(a.n.AB), 80)
+	pay := netip.AddrPortFrom(a.f.address(a.n.Workloads[2]), 9443)
+	requests, err := connect(ctx, a.n.client(0), site, "a.example")
+	if err != nil {
+		return err
+	}
+	defer requests.conn.Close()
+	packets, err := connect(ctx, a.n.client(1), pay, "pay")
+	if err != nil {
+		return err
+	}
+	defer packets.conn.Close()
+	a.row(ctx, row{
+		who: "web", what: "GET /public/edit on a live connection", want: "200", name: "before",
+		try: requests.try("/public/edit"), rule: "shop.web.feed", event: request("web", "GET /public/edit"),
+	})
+	a.row(ctx, row{
+		who: "cart", what: "a request to pay:9443 on a live connection", want: "200", name: "before pay",
+		try: packets.try("/"), rule: "shop.cart.charge", event: flow("cart", pay),
+	})
+	if err := a.apply(ctx, `GET "/public/**"`, `GET "/news/**"`); err != nil {
+		return err
+	}
+	a.row(ctx, row{
+		who: "web", what: `the same, after the edit of feed to GET "/news/**"`, want: "403", alive: "before",
+		try: requests.try("/public/edit"), rule: byDefault, event: request("web", "GET /public/edit"),
+	})
+	a.row(ctx, row{
+		who: "cart", what: "the live connection that the edit does not concern", want: "200", name: "still pay",
+		try: packets.try("/"),
+	})
+	if err := a.apply(ctx, "charge: allow to pay", "charge: deny to pay"); err != nil {
+		return err
+	}
+	a.row(ctx, row{
+		who: "cart", what: "the same, after the edit of charge to deny", want: closed, alive: "still pay",
+		try: packets.try("/"), rule: "shop.cart.charge", event: flow("cart", pay),
+	})
+	return a.broken(ctx, requests)
+}
+
+// broken writes a file with a mistake: nothing on the node changes, and status says why.
+func (a *act) broken(ctx context.Context, l *live) error {
+	before, err := status.Read(ctx, a.n.state)
+	if err != nil {
+		return err
+	}
+	if err := a.n.edit("default deny", "default denny"); err != nil {
+		return err
+	}
+	a.row(ctx, row{
+		who: "node", what: "mpol status after an edit to 'default denny'", want: "rejected, the generation stays",
+		try: func(ctx context.Context) string { return a.rejected(ctx, before.Generation) },
+	})
+	a.row(ctx, row{
+		who: "web", what: "GET /news/1 on the live connection", want: "200",
+		try: l.try("/news/1"), rule: "shop.web.feed", event: request("web", "GET /news/1"),
+	})
+	return nil
+}
+
+// rejected waits until the agent has seen the broken file and says what came of it.
+func (a *act) rejected(ctx context.Context, generation uint32) string {
+	var r status.Report
+	err := lab.Wait(10*time.Second, "the agent's refusal", func() (err error) {
+		if r, err = status.Read(ctx, a.n.state); err == nil && r.Rejected == "" {
+			err = errors.New("status shows no refusal")
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return err.Error()
+	case r.Generation != generation:
+		return fmt.Sprintf("rejected, but generation %d became %d", generation, r.Generation)
+	case len(r.Diagnostics) == 0:
+		return "rejected without a diagnostic"
+	}
+	return "rejected, the generation stays"
+}
+
+// apply edits the policy and waits until it is in force.
+func (a *act) apply(ctx context.Context, old, new string) error {
+	before, err := status.Read(ctx, a.n.state)
+	if err != nil {
+		return err
+	}
+	if err := a.n.edit(old, new); err != nil {
+		return err
+	}
+	return a.n.waitGeneration(ctx, before.Generation+1)
+}
