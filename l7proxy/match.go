@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package l7proxy
+
+import (
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+
+	"mpol/compiler/program"
+)
+
+// matcher translates request rules of one kind and action. An allow compares exactly and never
+// matches what cannot be read; a deny folds case, ignores a trailing slash and matches it.
+type matcher struct {
+	kind program.L7Kind
+	deny bool
+}
+
+func (m matcher) rule(r *program.RequestRule) *rbacv3.Permission {
+	return allOf(m.names(r.Names), m.requests(r))
+}
+
+func (m matcher) requests(r *program.RequestRule) *rbacv3.Permission {
+	if r.Every {
+		return always()
+	}
+	var ps []*rbacv3.Permission
+	switch m.kind {
+	case program.L7HTTP:
+		for i := range r.HTTP {
+			ps = append(ps, m.request(&r.HTTP[i]))
+		}
+	case program.L7TLS:
+		ps = append(ps, m.name(r.SNI))
+	}
+	return anyOf(ps...)
+}
+
+func (m matcher) request(r *program.HTTPRequest) *rbacv3.Permission {
+	p := allOf(m.methods(r.Methods), m.path(r.Path))
+	if r.Host != nil {
+		p = allOf(p, m.name([]program.NamePattern{*r.Host}))
+	}
+	return p
+}
+
+// methods of no entry are all but CONNECT, which no route of ours leads anywhere.
+func (m matcher) methods(methods []string) *rbacv3.Permission {
+	if len(methods) == 0 {
+		if m.deny {
+			return always()
+		}
+		return not(header(":method", exact("CONNECT", true)))
+	}
+	ps := make([]*rbacv3.Permission, len(methods))
+	for i, method := range methods {
+		ps[i] = header(":method", exact(method, m.deny))
+	}
+	return anyOf(ps...)
+}
+
+func (m matcher) path(p program.PathPattern) *rbacv3.Permission {
+	text, literal := pathLiteral(p)
+	switch {
+	case !literal:
+		return urlPath(expression(anchored(pathRegexp(p, m.deny), "", m.deny)))
+	case p.Subtree:
+		below := urlPath(prefix(text+"/", m.deny))
+		if text == "" {
+			return below
+		}
+		return anyOf(urlPath(exact(text, m.deny)), below)
+	case text == "":
+		return urlPath(exact("/", m.deny))
+	case m.deny:
+		return anyOf(urlPath(exact(text, true)), urlPath(exact(text+"/", true)))
+	case p.TrailingSlash:
+		return urlPath(exact(text+"/", false))
+	}
+	return urlPath(exact(text, false))
+}
+
+// names holds for every request when d is nil.
+func (m matcher) names(d *program.Domain) *rbacv3.Permission {
+	if d == nil {
+		return always()
+	}
+	p := m.name(d.Patterns)
+	if len(d.Except) > 0 {
+		except := matcher{kind: m.kind} // what cannot be read is no exception
+		p = allOf(p, not(except.name(d.Except)))
+	}
+	return p
+}
+
+// name compares the Host or the server name, as the kind says, with some patterns.
+func (m matcher) name(patterns []program.NamePattern) *rbacv3.Permission {
+	ps := make([]*rbacv3.Permission, 0, len(patterns)+1)
+	for _, pattern := range patterns {
+		ps = append(ps, m.subject(nameRegexp(pattern)))
+	}
+	if m.deny {
+		ps = append(ps, not(m.subject(readableHost)))
+	}
+	return anyOf(ps...)
+}
+
+func (m matcher) subject(name string) *rbacv3.Permission {
+	field, tail := serverName, sniTail
+	if m.kind == program.L7HTTP {
+		field, tail = func(value *matcherv3.StringMatcher) *rbacv3.Permission {
+			return header(":authority", value)
+		}, hostTail
+	}
+	return field(expression(anchored(name, tail, true)))
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package l7proxy
+
+import (
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	httprbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// Names of the HTTP filters, in the order in which a request meets them. The part before the dash
+// is the half in the log.
+const (
+	filterRefused      = "refused"
+	filterEgressDeny   = "egress-deny"
+	filterEgressAllow  = "egress-allow"
+	filterIngressDeny  = "ingress-deny"
+	filterIngressAllow = "ingress-allow"
+)
+
+func filterNames() []string {
+	return []string{filterRefused, filterEgressDeny, filterEgressAllow, filterIngressDeny, filterIngressAllow}
+}
+
+// Keys of the policies of the filter "refused".
+const (
+	refusedEscape     = "refused:escape"
+	refusedParameters = "refused:parameters"
+	refusedBytes      = "refused:bytes"
+)
+
+// refused denies what Envoy lets through though it cannot be judged: a "%" without two hexadecimal
+// digits, a segment of parameters only, and bytes that are not printable ASCII.
+func refused() policies {
+	ps := policies{}
+	ps.add(refusedEscape, header(":path", expression(
+		`(?s)[^?]*%(?:[0-9A-Fa-f]?|[0-9A-Fa-f]?[^0-9A-Fa-f].*)`)))
+	ps.add(refusedParameters, header(":path", expression(`(?s)[^?]*/;.*`)))
+	ps.add(refusedBytes, not(header(":path", expression(`[!-~]*`))))
+	return ps
+}
+
+// route is the part of an HTTP profile that a new generation changes. The rules hang on the route
+// configuration, so that they apply to whatever route is chosen.
+func (m *merged) route(name string) *routev3.RouteConfiguration {
+	filters := map[string]*anypb.Any{filterRefused: perRoute(refused(), rbacv3.RBAC_DENY)}
+	for _, half := range []struct {
+		judgement   *judgement
+		deny, allow string
+	}{
+		{m.egress, filterEgressDeny, filterEgressAllow},
+		{m.ingress, filterIngressDeny, filterIngressAllow},
+	} {
+		if half.judgement == nil {
+			filters[half.deny], filters[half.allow] = disabled(), disabled()
+			continue
+		}
+		filters[half.deny] = disabled()
+		if len(half.judgement.deny) > 0 {
+			filters[half.deny] = perRoute(half.judgement.deny, rbacv3.RBAC_DENY)
+		}
+		filters[half.allow] = perRoute(half.judgement.allow, rbacv3.RBAC_ALLOW)
+	}
+	return &routev3.RouteConfiguration{
+		Name:                               m.key,
+		IgnorePathParametersInPathMatching: true,
+		ValidateClusters:                   wrapperspb.Bool(false),
+		VirtualHosts: []*routev3.VirtualHost{{
+			Name:                 "all",
+			Domains:              []string{"*"},
+			TypedPerFilterConfig: filters,
+			Routes: []*routev3.Route{{
+				Name:  name,
+				Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+				Action: &routev3.Route_Route{Route: &routev3.RouteAction{
+					ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: clusterName},
+					Timeout:          durationpb.New(0),
+				}},
+			}},
+		}},
+	}
+}
+
+func perRoute(ps policies, action rbacv3.RBAC_Action) *anypb.Any {
+	return packed(&httprbacv3.RBACPerRoute{Rbac: &httprbacv3.RBAC{Rules: ps.rbac(action)}})
+}
+
+func disabled() *anypb.Any { return packed(&routev3.FilterConfig{Disabled: true}) }
+
+// names is the part of a TLS profile that a new generation changes: one DENY filter of all that a
+// connection must not be, so that one resource changes both halves at once.
+func (m *merged) names() *rbacv3.RBAC {
+	all := policies{}
+	for _, half := range []struct {
+		judgement *judgement
+		name      string
+	}{{m.egress, "egress"}, {m.ingress, "ingress"}} {
+		if half.judgement == nil {
+			continue
+		}
+		for key, policy := range half.judgement.deny {
+			if key == defaultKey {
+				key += "-" + half.name
+			}
+			for _, p := range policy.Permissions {
+				all.add(key, p)
+			}
+		}
+		all.add(defaultKey+"-"+half.name, not(half.judgement.allow.permissions()))
+	}
+	return all.rbac(rbacv3.RBAC_DENY)
+}

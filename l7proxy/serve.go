@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package l7proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	logservicev3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"google.golang.org/grpc"
+)
+
+// endGrace is how long Envoy may take to end before it is killed.
+const endGrace = 3 * time.Second
+
+// Serve answers Envoy on the folder's socket and keeps an Envoy running: the one that it finds
+// there, or a new one, and after its death another. It returns nil when ctx is done or Stop was
+// called and its goroutines have ended; only after Stop has Envoy ended too. It may be called once.
+func (s *Server) Serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.mu.Lock()
+	if s.running != nil || s.stop {
+		s.mu.Unlock()
+		return errors.New("serve l7 proxy: it was served or stopped before")
+	}
+	running := make(chan struct{})
+	s.running, s.cancel = running, cancel
+	s.mu.Unlock()
+	defer close(running)
+
+	path := s.config.path(socketFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("serve l7 proxy: %w", err)
+	}
+	socket, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("serve l7 proxy: %w", err)
+	}
+	server := grpc.NewServer()
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, &discovery{store: s.store})
+	logservicev3.RegisterAccessLogServiceServer(server, &accessLog{ids: &s.ids, event: s.config.Event})
+	served := make(chan error, 1)
+	go func() {
+		served <- server.Serve(socket)
+		cancel()
+	}()
+	err = s.supervise(ctx)
+	server.Stop()
+	if serveErr := <-served; serveErr != nil {
+		err = errors.Join(err, fmt.Errorf("serve l7 proxy: %w", serveErr))
+	}
+	return err
+}
+
+// supervise keeps an Envoy running until ctx is done.
+func (s *Server) supervise(ctx context.Context) error {
+	c := &s.config
+	text, err := c.bootstrap()
+	if err != nil {
+		return fmt.Errorf("supervise envoy: %w", err)
+	}
+	args := []string{
+		"--config-path", c.path(bootstrapFile), "--concurrency", strconv.Itoa(c.Workers),
+		"--reject-unknown-dynamic-fields", "--drain-strategy", "immediate", "--disable-hot-restart",
+		"--log-level", "warning",
+	}
+	config := hash(fmt.Appendf(nil, "%q %q %s", c.Envoy, args, text))
+	p, same, err := c.adopt(config)
+	if err != nil {
+		return fmt.Errorf("supervise envoy: %w", err)
+	}
+	if p != nil && !same {
+		c.Log.Info("ending an envoy with another configuration", "pid", p.pid)
+		if err := p.kill(ctx, endGrace); err != nil {
+			return fmt.Errorf("supervise envoy: %w", err)
+		}
+		p.close()
+		p = nil
+	}
+	if p != nil {
+		c.Log.Info("adopted envoy", "pid", p.pid)
+	}
+	for {
+		if p == nil {
+			if p, err = s.launch(args, text, config); err != nil {
+				c.Log.Error("cannot start envoy", "error", err)
+			}
+		}
+		if p != nil {
+			err := p.wait(ctx)
+			p.close()
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("supervise envoy: %w", err)
+			}
+			c.Log.Error("envoy has ended", "pid", p.pid, "restart_in", c.RestartDelay)
+			p = nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(c.RestartDelay):
+		}
+	}
+}
+
+// launch starts Envoy and writes down who it is.
+func (s *Server) launch(args []string, bootstrap []byte, config string) (*process, error) {
+	c := &s.config
+	if err := writeFile(c.path(bootstrapFile), bootstrap); err != nil {
+		return nil, fmt.Errorf("write bootstrap: %w", err)
+	}
+	if err := os.Remove(c.path(adminFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove old socket: %w", err)
+	}
+	p, err := c.start(args)
+	if err != nil {
+		return nil, err
+	}
+	state, _, err := describe(p.pid)
+	if err == nil {
+		state.Config = config
+		err = writeJSON(c.path(pidFile), state)
+	}
+	if err != nil {
+		err = errors.Join(err, p.kill(context.Background(), 0))
+		p.close()
+		return nil, err
+	}
+	c.Log.Info("started envoy", "pid", p.pid)
+	return p, nil
+}
+
+// end ends the Envoy of the pid file, whoever started it.
+func (c *Config) end(ctx context.Context) error {
+	p, _, err := c.adopt("")
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		defer p.close()
+		if err := p.kill(ctx, endGrace); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(c.path(pidFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("end envoy: %w", err)
+	}
+	return nil
+}
