@@ -61,7 +61,7 @@ func (c *Command) start() error {
 		if err := enterMounts(c.host.resolvConf); err != nil {
 			return err
 		}
-		if err := enterNetwork(int(c.host.ns)); err != nil {
+		if err := c.host.enter(); err != nil {
 			return err
 		}
 		return c.Cmd.Start()

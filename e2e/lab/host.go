@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // Host is a network namespace with a resolv.conf of its own. It has a loopback device that is
@@ -23,9 +25,12 @@ type Host struct {
 	Namespace string
 
 	lab        *Lab
-	ns         netns.NsHandle
-	links      *netlink.Handle
 	resolvConf string
+
+	mu    sync.RWMutex
+	open  bool // ns and links may be used
+	ns    netns.NsHandle
+	links *netlink.Handle
 }
 
 // HostConfig describes a host. The zero value of every field but Name is a plain end host.
@@ -62,14 +67,12 @@ func (h *Host) make(config HostConfig) error {
 	if err != nil {
 		return err
 	}
-	if err := h.lab.onClose(h.ns.Close); err != nil {
-		return errors.Join(err, removeNamespaces(h.lab.ID))
-	}
 	if h.links, err = netlink.NewHandleAt(h.ns); err != nil {
-		return err
+		return errors.Join(err, h.ns.Close())
 	}
-	if err := h.lab.onClose(func() error { h.links.Close(); return nil }); err != nil {
-		return err
+	h.open = true
+	if err := h.lab.onClose(h.close); err != nil {
+		return errors.Join(err, removeNamespaces(h.lab.ID))
 	}
 	for _, setting := range sysctls(config) {
 		if err := h.Sysctl(setting.key, setting.value); err != nil {
@@ -79,11 +82,40 @@ func (h *Host) make(config HostConfig) error {
 	if err := h.SetResolvers(config.Search, config.Resolvers...); err != nil {
 		return err
 	}
-	lo, err := h.links.LinkByName("lo")
-	if err != nil {
-		return err
+	return h.setUp("lo")
+}
+
+// close makes the host useless. Without its sockets a netlink handle would act on the namespace
+// of this process, and a closed descriptor's number may be another host's soon: hence the lock.
+func (h *Host) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open = false
+	h.links.Close()
+	return h.ns.Close()
+}
+
+// enter moves the current thread into the host's network namespace.
+func (h *Host) enter() error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if !h.open {
+		return errClosed
 	}
-	return h.links.LinkSetUp(lo)
+	if err := unix.Setns(int(h.ns), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter network namespace: %w", err)
+	}
+	return nil
+}
+
+// configure calls fn with the host's netlink handle.
+func (h *Host) configure(fn func(*netlink.Handle) error) error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if !h.open {
+		return errClosed
+	}
+	return fn(h.links)
 }
 
 type sysctl struct{ key, value string }
@@ -116,7 +148,8 @@ func sysctls(config HostConfig) []sysctl {
 // Path is the file that names the namespace, as setns and netns.GetFromPath take it.
 func (h *Host) Path() string { return filepath.Join(netnsRoot, h.Namespace) }
 
-// Netlink is the host's netlink handle for what Host has no method for. The lab closes it.
+// Netlink is the host's netlink handle for what Host has no method for. The lab closes it; do not
+// use it afterwards.
 func (h *Host) Netlink() *netlink.Handle { return h.links }
 
 // Sysctl sets a kernel setting of the host's network, e.g. "net/ipv4/ip_forward" to "1".
@@ -144,7 +177,7 @@ func (h *Host) SetResolvers(search []string, resolvers ...netip.Addr) error {
 // sockets may be used anywhere afterwards. A goroutine that fn starts is not in the namespace.
 func (h *Host) Do(fn func() error) error {
 	return onThread(func() error {
-		if err := enterNetwork(int(h.ns)); err != nil {
+		if err := h.enter(); err != nil {
 			return err
 		}
 		return fn()

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,7 +85,24 @@ func TestCloseLeavesNothing(t *testing.T) {
 			if got := leavings(t, world.ID); len(got) != 0 {
 				t.Errorf("after a late host: %q", got)
 			}
+			checkUseless(t, world)
 		})
+	}
+}
+
+// checkUseless makes sure that what is used after Close fails and touches no other namespace.
+func checkUseless(t *testing.T, world *lab.World) {
+	t.Helper()
+	for name, err := range map[string]error{
+		"link":    world.Link(lab.End{Host: world.Node, Device: "late"}, lab.End{Host: world.Outside, Device: "late"}),
+		"address": world.Node.AddAddresses("lo", netip.MustParsePrefix("192.0.2.1/32")),
+		"remove":  world.Node.RemoveDevice("lo"),
+		"do":      world.Node.Do(func() error { t.Error("it ran"); return nil }),
+		"command": world.Node.Command(context.Background(), "true").Run(),
+	} {
+		if err == nil {
+			t.Errorf("%s worked after close", name)
+		}
 	}
 }
 

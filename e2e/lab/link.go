@@ -22,12 +22,7 @@ type End struct {
 
 // Link joins two hosts by a veth pair and returns when both ends carry packets.
 func (l *Lab) Link(a, b End) error {
-	pair := &netlink.Veth{
-		LinkAttrs:     netlink.LinkAttrs{Name: a.Device},
-		PeerName:      b.Device,
-		PeerNamespace: netlink.NsFd(int(b.Host.ns)),
-	}
-	if err := a.Host.links.LinkAdd(pair); err != nil {
+	if err := a.join(b); err != nil {
 		return fmt.Errorf("link %s of %s with %s of %s: %w", a.Device, a.Host.Name, b.Device, b.Host.Name, err)
 	}
 	for _, end := range []End{a, b} {
@@ -41,43 +36,68 @@ func (l *Lab) Link(a, b End) error {
 	return errors.Join(a.waitUp(), b.waitUp())
 }
 
-func (e End) waitUp() error {
-	return Wait(5*time.Second, "carrier on "+e.Device+" of "+e.Host.Name, func() error {
-		device, err := e.Host.links.LinkByName(e.Device)
-		if err != nil {
-			return err
+// join makes both devices at once, each in the namespace of its host.
+func (e End) join(other End) error {
+	return e.Host.configure(func(links *netlink.Handle) error {
+		other.Host.mu.RLock()
+		defer other.Host.mu.RUnlock()
+		if !other.Host.open {
+			return errClosed
 		}
-		if state := device.Attrs().OperState; state != netlink.OperUp {
-			return fmt.Errorf("the device is %v", state)
-		}
-		return nil
+		return links.LinkAdd(&netlink.Veth{
+			LinkAttrs:     netlink.LinkAttrs{Name: e.Device},
+			PeerName:      other.Device,
+			PeerNamespace: netlink.NsFd(int(other.Host.ns)),
+		})
 	})
 }
 
-func (h *Host) setUp(device string) error {
-	link, err := h.links.LinkByName(device)
-	if err == nil {
-		err = h.links.LinkSetUp(link)
-	}
+func (e End) waitUp() error {
+	return Wait(5*time.Second, "carrier on "+e.Device+" of "+e.Host.Name, func() error {
+		return e.Host.device(e.Device, func(_ *netlink.Handle, link netlink.Link) error {
+			if state := link.Attrs().OperState; state != netlink.OperUp {
+				return fmt.Errorf("the device is %v", state)
+			}
+			return nil
+		})
+	})
+}
+
+// device calls fn with a device of the host.
+func (h *Host) device(name string, fn func(*netlink.Handle, netlink.Link) error) error {
+	err := h.configure(func(links *netlink.Handle) error {
+		link, err := links.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		return fn(links, link)
+	})
 	if err != nil {
-		return fmt.Errorf("set %s of %s up: %w", device, h.Name, err)
+		return fmt.Errorf("%s of %s: %w", name, h.Name, err)
+	}
+	return nil
+}
+
+func (h *Host) setUp(device string) error {
+	err := h.device(device, (*netlink.Handle).LinkSetUp)
+	if err != nil {
+		return fmt.Errorf("set up %w", err)
 	}
 	return nil
 }
 
 // AddAddresses adds addresses to a device ("lo" is one). IPv6 addresses are usable at once.
 func (h *Host) AddAddresses(device string, addresses ...netip.Prefix) error {
-	link, err := h.links.LinkByName(device)
-	if err != nil {
-		return fmt.Errorf("add addresses to %s of %s: %w", device, h.Name, err)
-	}
 	for _, address := range addresses {
 		entry := &netlink.Addr{IPNet: ipNet(address)}
 		if address.Addr().Is6() {
 			entry.Flags = unix.IFA_F_NODAD
 		}
-		if err := h.links.AddrAdd(link, entry); err != nil {
-			return fmt.Errorf("add %s to %s of %s: %w", address, device, h.Name, err)
+		err := h.device(device, func(links *netlink.Handle, link netlink.Link) error {
+			return links.AddrAdd(link, entry)
+		})
+		if err != nil {
+			return fmt.Errorf("add %s to %w", address, err)
 		}
 	}
 	return nil
@@ -87,7 +107,8 @@ func (h *Host) AddAddresses(device string, addresses ...netip.Prefix) error {
 // default route. The gateway must be reachable by a device's address prefix.
 func (h *Host) AddRoute(to netip.Prefix, via netip.Addr) error {
 	route := &netlink.Route{Dst: ipNet(to), Gw: net.IP(via.AsSlice())}
-	if err := h.links.RouteAdd(route); err != nil {
+	err := h.configure(func(links *netlink.Handle) error { return links.RouteAdd(route) })
+	if err != nil {
 		return fmt.Errorf("add route to %s via %s on %s: %w", to, via, h.Name, err)
 	}
 	return nil
@@ -95,12 +116,8 @@ func (h *Host) AddRoute(to netip.Prefix, via netip.Addr) error {
 
 // RemoveDevice removes a device and with it the other end of its link.
 func (h *Host) RemoveDevice(device string) error {
-	link, err := h.links.LinkByName(device)
-	if err == nil {
-		err = h.links.LinkDel(link)
-	}
-	if err != nil {
-		return fmt.Errorf("remove %s of %s: %w", device, h.Name, err)
+	if err := h.device(device, (*netlink.Handle).LinkDel); err != nil {
+		return fmt.Errorf("remove %w", err)
 	}
 	return nil
 }

@@ -23,17 +23,18 @@ func onThread(fn func() error) error {
 	done := make(chan outcome, 1)
 	go func() {
 		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			// The main thread cannot end and is what /proc/self shows: leave it as it is.
-			defer runtime.UnlockOSThread()
-			done <- outcome{err: onThread(fn)}
-			return
-		}
 		result := outcome{err: errExit}
 		defer func() {
 			result.panic = recover()
 			done <- result
 		}()
+		if unix.Gettid() == unix.Getpid() {
+			// The main thread cannot end and is what /proc/self shows: leave it as it is, and
+			// keep it busy so that the next goroutine gets another.
+			defer runtime.UnlockOSThread()
+			result.err = onThread(fn)
+			return
+		}
 		result.err = fn()
 	}()
 	result := <-done
@@ -41,14 +42,6 @@ func onThread(fn func() error) error {
 		panic(result.panic)
 	}
 	return result.err
-}
-
-// enterNetwork moves the current thread into a network namespace given by its descriptor.
-func enterNetwork(fd int) error {
-	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("enter network namespace: %w", err)
-	}
-	return nil
 }
 
 // enterMounts gives the current thread a mount namespace of its own in which resolvConf lies

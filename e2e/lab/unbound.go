@@ -79,21 +79,38 @@ func (h *Host) startUnbound(ctx context.Context, config UnboundConfig) (*Unbound
 	return u, nil
 }
 
+// waitReady returns when all addresses accept connections, or the resolver has given up.
 func (u *Unbound) waitReady(ctx context.Context, h *Host, addresses []netip.Addr) error {
+	var err error
 	for _, address := range addresses {
-		err := Wait(10*time.Second, "a listener at "+address.String(), func() error {
+		err = errors.Join(err, Wait(10*time.Second, "a listener at "+address.String(), func() error {
+			if u.ended() {
+				return nil
+			}
 			conn, err := h.Dial(ctx, "tcp", netip.AddrPortFrom(address, 53))
 			if err != nil {
 				return err
 			}
 			return conn.Close()
-		})
-		if err != nil {
-			log, _ := os.ReadFile(u.log)
-			return fmt.Errorf("%w; its log: %s", err, log)
-		}
+		}))
+	}
+	if u.ended() {
+		err = errors.Join(err, errors.New("it ended at once"))
+	}
+	if err != nil {
+		log, _ := os.ReadFile(u.log)
+		return fmt.Errorf("%w; its log: %s", err, log)
 	}
 	return nil
+}
+
+func (u *Unbound) ended() bool {
+	select {
+	case <-u.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // Stop ends the resolver and waits for its end. It may be called more than once.
