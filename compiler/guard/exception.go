@@ -82,7 +82,7 @@ func blankExceptions(m *check.Module, gs []Guardrail) diag.List {
 
 func blankException(a check.Annotation, g Guardrail) diag.Diagnostic {
 	return diag.Diagnostic{
-		Code:     Exception,
+		Code:     CodeException,
 		Severity: diag.Error,
 		Span:     a.Span,
 		Summary:  fmt.Sprintf("exception from guardrail %s gives no reason", g.Name),

@@ -79,7 +79,7 @@ func failure(g Guardrail, where *ast.Location, what string) diag.List {
 		at = diag.Pos{Line: where.Row, Column: where.Col, Offset: where.Offset}
 	}
 	return diag.List{{
-		Code:     Failed,
+		Code:     CodeFailed,
 		Severity: diag.Error,
 		Span:     diag.Span{File: g.File, Start: at, End: at},
 		Summary:  fmt.Sprintf("guardrail %s %s", g.Name, what),

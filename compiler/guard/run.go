@@ -15,12 +15,6 @@ import (
 	"mpol/lang/diag"
 )
 
-// The codes of diagnostics beside guard/NAME, which is what the guardrail NAME denies.
-const (
-	Failed    diag.Code = "guard-failed"    // a guardrail that cannot be evaluated
-	Exception diag.Code = "guard-exception" // an @allow for a guardrail that gives no reason
-)
-
 // Options say which guardrails run and for how long.
 type Options struct {
 	// Guardrails run in this order; nil stands for Builtin.
