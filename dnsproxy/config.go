@@ -34,6 +34,9 @@ type Config struct {
 	Commit func(ctx context.Context, g Grant) error
 	// Event, if set, is told of each question once its answer is decided. It must not block.
 	Event func(Event)
+	// Mark is set on the sockets whose packets come from a server's address: those that listen and
+	// those that answer. 0 sets none.
+	Mark uint32
 	// Control, if set, is called on every socket towards a server before it connects.
 	Control func(network, address string, c syscall.RawConn) error
 	// Refusal is what a denied client is told.
@@ -68,6 +71,13 @@ const (
 // which clients that pool connections need. The zero value is 5 s, 1 h and 60 s.
 type TTL struct {
 	Min, Max, Grace time.Duration
+}
+
+func (t TTL) orDefault() TTL {
+	if t == (TTL{}) {
+		return TTL{Min: 5 * time.Second, Max: time.Hour, Grace: time.Minute}
+	}
+	return t
 }
 
 // clamp returns the time for a record's TTL in seconds, without Grace.
@@ -154,9 +164,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	if c.TTL == (TTL{}) {
-		c.TTL = TTL{Min: 5 * time.Second, Max: time.Hour, Grace: time.Minute}
-	}
+	c.TTL = c.TTL.orDefault()
 	if c.TTL.Min < 0 || c.TTL.Min > c.TTL.Max || c.TTL.Grace < 0 || c.TTL.Max > 1<<31*time.Second {
 		return c, fmt.Errorf("configure DNS proxy: TTL %v to %v with grace %v", c.TTL.Min, c.TTL.Max, c.TTL.Grace)
 	}

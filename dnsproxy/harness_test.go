@@ -304,3 +304,24 @@ func freePort(t testing.TB) netip.AddrPort {
 }
 
 func portOf(a netip.AddrPort) string { return fmt.Sprint(a.Port()) }
+
+// as makes every client the given workload.
+func as(workload string) func(*Config) {
+	return func(c *Config) {
+		whose := c.Client
+		c.Client = func(proto uint8, client, server netip.AddrPort) (Client, bool) {
+			w, ok := whose(proto, client, server)
+			w.Workload = workload
+			return w, ok
+		}
+	}
+}
+
+func addrOf(t testing.TB, text string) netip.Addr {
+	t.Helper()
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

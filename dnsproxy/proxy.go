@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"mpol/compiler/program"
 )
@@ -49,7 +50,7 @@ func New(cfg Config) (*Proxy, error) {
 			p.search = append(p.search, n)
 		}
 	}
-	if p.raw, err = newRawSender(); err != nil {
+	if p.raw, err = newRawSender(cfg.Mark); err != nil {
 		return nil, err
 	}
 	for _, at := range cfg.Listen {
@@ -68,7 +69,9 @@ func (p *Proxy) listen(at netip.AddrPort) error {
 	if at.Addr().Is4() {
 		family = "4"
 	}
-	lc := net.ListenConfig{Control: transparent}
+	lc := net.ListenConfig{Control: func(network, _ string, c syscall.RawConn) error {
+		return transparent(network, p.cfg.Mark, c)
+	}}
 	l, err := lc.Listen(context.Background(), "tcp"+family, at.String())
 	if err != nil {
 		return fmt.Errorf("listen for DNS over TCP on %v: %w", at, err)

@@ -21,27 +21,32 @@ type rawSender struct {
 	v4, v6 int // -1 when closed
 }
 
-func newRawSender() (*rawSender, error) {
-	const kind = unix.SOCK_RAW | unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
-	v4, err := unix.Socket(unix.AF_INET, kind, unix.IPPROTO_RAW)
-	if err != nil {
-		return nil, fmt.Errorf("open raw IPv4 socket for answers: %w", err)
+// newRawSender opens the sockets, whose packets carry mark.
+func newRawSender(mark uint32) (*rawSender, error) {
+	s := &rawSender{v4: -1, v6: -1}
+	for family, fd := range map[int]*int{unix.AF_INET: &s.v4, unix.AF_INET6: &s.v6} {
+		made, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+		if err != nil {
+			s.close()
+			return nil, fmt.Errorf("open raw socket for answers: %w", err)
+		}
+		*fd = made
+		if err := setMark(made, mark); err != nil {
+			s.close()
+			return nil, fmt.Errorf("mark raw socket for answers: %w", err)
+		}
 	}
-	v6, err := unix.Socket(unix.AF_INET6, kind, unix.IPPROTO_RAW)
-	if err != nil {
-		unix.Close(v4)
-		return nil, fmt.Errorf("open raw IPv6 socket for answers: %w", err)
-	}
-	return &rawSender{v4: v4, v6: v6}, nil
+	return s, nil
 }
 
 func (s *rawSender) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.v4 >= 0 {
-		unix.Close(s.v4)
-		unix.Close(s.v6)
-		s.v4, s.v6 = -1, -1
+	for _, fd := range []*int{&s.v4, &s.v6} {
+		if *fd >= 0 {
+			unix.Close(*fd)
+			*fd = -1
+		}
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 )
 
 // transparent makes a listening socket take packets for addresses that are not the node's, share
-// its port with the other workers and (UDP) tell where a packet was sent.
-func transparent(network, _ string, c syscall.RawConn) error {
+// its port with the other workers and (UDP) tell where a packet was sent. Connections that it
+// accepts inherit the mark.
+func transparent(network string, mark uint32, c syscall.RawConn) error {
 	var failed error
 	set := func(fd uintptr, level, name int) {
 		if failed == nil {
@@ -22,6 +23,7 @@ func transparent(network, _ string, c syscall.RawConn) error {
 		}
 	}
 	err := c.Control(func(fd uintptr) {
+		failed = setMark(int(fd), mark)
 		set(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT)
 		udp := strings.HasPrefix(network, "udp")
 		if strings.HasSuffix(network, "4") {
@@ -40,6 +42,14 @@ func transparent(network, _ string, c syscall.RawConn) error {
 		return err
 	}
 	return failed
+}
+
+// setMark sets the mark of a socket's packets, unless it is 0.
+func setMark(fd int, mark uint32) error {
+	if mark == 0 {
+		return nil
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark))
 }
 
 // originalDst finds where a packet was sent among its control messages: a sockaddr_in or
