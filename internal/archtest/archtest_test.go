@@ -41,6 +41,22 @@ func TestPackages(t *testing.T) {
 	}
 }
 
+func TestPure(t *testing.T) {
+	for _, p := range module(t, "./...") {
+		path, _ := short(p.ImportPath)
+		if r, found := find(path, importTable); !found || !r.pure {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			report(t, checkPure(path+"/"+name, text))
+		}
+	}
+}
+
 func TestFiles(t *testing.T) {
 	dir, err := root()
 	if err != nil {

@@ -26,7 +26,7 @@ func expect(t *testing.T, complaints []string, want string) {
 func TestCheckImports(t *testing.T) {
 	for _, row := range []struct{ name, from, to, want string }{
 		{"pure and pure", "compiler/program", "net/netip", ""},
-		{"pure and clock", "compiler/program", "time", "pure"},
+		{"pure and dates", "compiler/program", "time", ""},
 		{"pure and files", "lang", "io/ioutil/os", ""},
 		{"pure and network", "compiler", "net/http", "pure"},
 		{"not pure", "bpf", "os", ""},
@@ -73,6 +73,18 @@ func TestCheckFile(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			expect(t, checkFile(row.file, []byte(row.text)), row.want)
+		})
+	}
+}
+
+func TestCheckPure(t *testing.T) {
+	for _, row := range []struct{ name, body, want string }{
+		{"good", "var _ = 5 * time.Second", ""},
+		{"clock", "var _ = time.Now()", "time.Now"},
+		{"goroutine", "func f() { go f() }", "goroutine"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			expect(t, checkPure("x.go", []byte("package x\n\n"+row.body+"\n")), row.want)
 		})
 	}
 }
@@ -157,15 +169,20 @@ func TestCheckGenerated(t *testing.T) {
 		{"equal", source + product, ""},
 		{"not summed", product, "not in"},
 		{"changed", sum("older source") + "  src/x.c\n" + product, "differs"},
+		{"flags changed", source + product + sum("other flags") + "  generate.go\n", "differs"},
 		{"gone", source + product + sum("") + "  y.c\n", "not here"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			complaints, err := checkGenerated(fstest.MapFS{
+			folder := fstest.MapFS{
 				"src/x.c":   {Data: []byte("source")},
 				"x_bpfel.o": {Data: []byte("object")},
 				"map.go":    {Data: []byte("package bpf")},
 				sumsName:    {Data: []byte(row.sums)},
-			})
+			}
+			if strings.Contains(row.sums, "generate.go") {
+				folder["generate.go"] = &fstest.MapFile{Data: []byte("package bpf\n\n//go:generate flags\n")}
+			}
+			complaints, err := checkGenerated(folder)
 			if err != nil {
 				t.Fatal(err)
 			}

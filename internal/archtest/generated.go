@@ -15,17 +15,21 @@ import (
 )
 
 // sumsName is the file beside generated code that tells what it was generated from. Its lines
-// are those of sha256sum, "HEX  NAME", for every source and every product.
+// are those of sha256sum, "HEX  NAME", for every source and every product; the last line for
+// "go generate" writes it: sha256sum generate.go *.c *.h *.o *_bpfel.go > generated.sha256
 const sumsName = "generated.sha256"
 
-// isGeneratedInput says whether a file of the datapath is a source or a product of generation.
-func isGeneratedInput(name string) bool {
+// summed says whether a file is a source or a product of generation. The Go file with the lines
+// for "go generate" is a source: it holds the compiler's flags.
+func summed(name string, text []byte) bool {
 	switch path.Ext(name) {
 	case ".c", ".h", ".o":
 		return true
+	case ".go":
+		product := strings.HasSuffix(name, "_bpfel.go") || strings.HasSuffix(name, "_bpfeb.go")
+		return product || bytes.Contains(text, []byte("\n//go:generate "))
 	}
-	return strings.HasSuffix(name, "_bpfel.go") || strings.HasSuffix(name, "_bpfeb.go") ||
-		name == "generate.go" // the compiler's flags
+	return false
 }
 
 // checkGenerated compares the files of a folder with its sums.
@@ -44,11 +48,11 @@ func checkGenerated(folder fs.FS) ([]string, error) {
 	}
 	var complaints []string
 	err = fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !isGeneratedInput(name) {
+		if err != nil || entry.IsDir() {
 			return err
 		}
 		text, err := fs.ReadFile(folder, name)
-		if err != nil {
+		if err != nil || !summed(name, text) {
 			return err
 		}
 		sum := sha256.Sum256(text)

@@ -85,7 +85,7 @@ func forbidden(r row, imported string, table []row) string {
 			return "not in the row of the import table"
 		}
 	case r.pure && within(imported, impure) && !slices.Contains(pureExceptions, imported):
-		return "the package is pure: no input, output, clock or goroutine"
+		return "the package is pure: no input, no output"
 	}
 	return ""
 }

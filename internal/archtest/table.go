@@ -88,7 +88,7 @@ var testOnly = []string{"e2e/lab"}
 
 // impure are the packages of the standard library that a pure package does without.
 var impure = []string{
-	"crypto/rand", "database", "embed", "log", "math/rand", "net", "os", "plugin", "syscall", "testing", "time",
+	"crypto/rand", "database", "embed", "log", "math/rand", "net", "os", "plugin", "syscall", "testing",
 }
 
 // pureExceptions are packages below one of the impure that only compute.
