@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 C := $(wildcard bpf/*.c bpf/*.h bpf/*/*.c bpf/*/*.h)
-SCRIPTS := scripts/setup .ci/run
+SCRIPTS := $(wildcard scripts/*) .ci/run
 FUZZTIME ?= 30s
 
 .PHONY: help
@@ -34,12 +34,7 @@ bench: setup build ## measure packets, questions and requests (root)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (30s)
-	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -rn1 dirname | sort -u | while read -r dir; do \
-		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | cut -d' ' -f2); do \
-			echo "$$dir $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir"; \
-		done; \
-	done
+	@scripts/fuzz $(FUZZTIME)
 
 .PHONY: generate
 generate: ## compile the datapath and write its Go face (clang-19)
