@@ -121,7 +121,7 @@ func (c answerCase) check(t *testing.T, r *rig) {
 		t.Errorf("granted (-want +got):\n%s", diff)
 	}
 	grace := TTL{}.orDefault().Grace
-	for _, g := range r.grants {
+	for _, g := range r.allGrants() {
 		if diff := cmp.Diff([]NameSetKey{{Table: "t1", Class: "names **.google.com"}}, g.Sets); diff != "" {
 			t.Errorf("sets (-want +got):\n%s", diff)
 		}

@@ -99,12 +99,17 @@ func serve(t *testing.T, p *Proxy) {
 	})
 }
 
-// granted returns the addresses committed so far, as text, sorted.
-func (r *rig) granted() []string {
+// allGrants returns what was committed so far.
+func (r *rig) allGrants() []Grant {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return slices.Clone(r.grants)
+}
+
+// granted returns the addresses committed so far, as text, sorted.
+func (r *rig) granted() []string {
 	var as []string
-	for _, g := range r.grants {
+	for _, g := range r.allGrants() {
 		for _, a := range g.Addresses {
 			as = append(as, a.Addr.String())
 		}
