@@ -69,7 +69,8 @@ func TestCheckFile(t *testing.T) {
 		{"C under another licence", "x.c", "// SPDX-License-Identifier: MIT\n", "first line"},
 		{"script", "x", "#!/bin/bash\n" + shLicence, ""},
 		{"script without licence", "x", "#!/bin/bash\necho\n", "second line"},
-		{"text", "x.md", "text\n", ""},
+		{"long header", "x.h", "/* " + cLicence + " */\n" + strings.Repeat("\n", 400), "401 lines"},
+		{"long text", "x.md", strings.Repeat("text\n", 900), ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			expect(t, checkFile(row.file, []byte(row.text)), row.want)
