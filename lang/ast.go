@@ -20,6 +20,18 @@ type File struct {
 	Broken bool
 }
 
+// Items returns the items of a list without what separates them. A field of several tokens holds its
+// part of the file as written, commas and dots included.
+func Items(list []lexer.Token) []lexer.Token {
+	var items []lexer.Token
+	for _, t := range list {
+		if t.Type != tokenSymbol {
+			items = append(items, t)
+		}
+	}
+	return items
+}
+
 // Node is a piece of the text.
 type Node struct {
 	Tokens []lexer.Token
@@ -67,7 +79,7 @@ type Decl interface{ Common() *Head }
 type Annotation struct {
 	Node
 	Key    lexer.Token   `parser:"'@' @(Ident | Keyword)"`
-	Values []lexer.Token `parser:"'(' @String ( ',' @String )* ','? ')'"`
+	Values []lexer.Token `parser:"'(' @( String ( ',' String )* ','? ) ')'"`
 }
 
 // Package is package NAME.
@@ -93,16 +105,16 @@ type Workload struct {
 type Cidrs struct {
 	Head
 	Name  lexer.Token   `parser:"'cidrs' @Ident '='"`
-	Items []lexer.Token `parser:"@( Address | Ident ) ( ',' @( Address | Ident ) )* ','?"`
-	Minus []lexer.Token `parser:"( 'except' @( Address | Ident ) ( ',' @( Address | Ident ) )* ','? )?"`
+	Items []lexer.Token `parser:"@( ( Address | Ident ) ( ',' ( Address | Ident ) )* ','? )"`
+	Minus []lexer.Token `parser:"( 'except' @( ( Address | Ident ) ( ',' ( Address | Ident ) )* ','? ) )?"`
 }
 
 // Domains is domains NAME = items; an item is a pattern or the name of other domains.
 type Domains struct {
 	Head
 	Name  lexer.Token   `parser:"'domains' @Ident '='"`
-	Items []lexer.Token `parser:"@( String | Ident ) ( ',' @( String | Ident ) )* ','?"`
-	Minus []lexer.Token `parser:"( 'except' @( String | Ident ) ( ',' @( String | Ident ) )* ','? )?"`
+	Items []lexer.Token `parser:"@( ( String | Ident ) ( ',' ( String | Ident ) )* ','? )"`
+	Minus []lexer.Token `parser:"( 'except' @( ( String | Ident ) ( ',' ( String | Ident ) )* ','? ) )?"`
 }
 
 // Service is service NAME = items.
@@ -115,7 +127,7 @@ type Service struct {
 // L4List is a list of protocols and ports and of services.
 type L4List struct {
 	Node
-	Items []lexer.Token `parser:"@( L4 | Ident | 'any' | 'icmp' | 'icmpv6' | 'tcp' | 'udp' | 'sctp' | 'ip' ) ( ',' @( L4 | Ident | 'any' | 'icmp' | 'icmpv6' | 'tcp' | 'udp' | 'sctp' | 'ip' ) )* ','?"`
+	Items []lexer.Token `parser:"@( ( L4 | Ident | 'any' | 'icmp' | 'icmpv6' | 'tcp' | 'udp' | 'sctp' | 'ip' ) ( ',' ( L4 | Ident | 'any' | 'icmp' | 'icmpv6' | 'tcp' | 'udp' | 'sctp' | 'ip' ) )* ','? )"`
 }
 
 // Selector is terms joined by and or by or, never by both.
@@ -134,7 +146,7 @@ type Join struct {
 // Term is a condition that holds unless an odd number of nots stands before it.
 type Term struct {
 	Node
-	Nots      []lexer.Token `parser:"@'not'*"`
+	Nots      []lexer.Token `parser:"@( 'not'* )"`
 	Group     *Selector     `parser:"( '(' @@ ')'"`
 	Has       *lexer.Token  `parser:"| 'has' @( Ident | String )"`
 	Condition *Condition    `parser:"| @@ )"`
@@ -148,7 +160,7 @@ type Condition struct {
 	Differ *lexer.Token  `parser:"| '!=' @String"`
 	NotIn  bool          `parser:"| ( @'not' 'in'"`
 	In     bool          `parser:"| @'in' )"`
-	Values []lexer.Token `parser:"'[' ( @String ( ',' @String )* ','? )? ']' )?"`
+	Values []lexer.Token `parser:"'[' ( @( String ( ',' String )* ','? ) )? ']' )?"`
 }
 
 // Policy is policy NAME for SUBJECT with its blocks, in file order.
@@ -220,7 +232,7 @@ type HTTP struct {
 type HTTPRequest struct {
 	Node
 	Any     bool          `parser:"( @'any'"`
-	Methods []lexer.Token `parser:"| @Ident ( ',' @Ident )* )"`
+	Methods []lexer.Token `parser:"| @( Ident ( ',' Ident )* ) )"`
 	Regexp  bool          `parser:"@'~'?"`
 	Path    lexer.Token   `parser:"@String"`
 	Host    *lexer.Token  `parser:"( 'host' @String )?"`
@@ -229,7 +241,7 @@ type HTTPRequest struct {
 // TLS is a tls part: patterns and names of domains.
 type TLS struct {
 	Node
-	Names []lexer.Token `parser:"'tls' '{' 'sni' @( String | Ident ) ( ',' @( String | Ident ) )* ','? '}'"`
+	Names []lexer.Token `parser:"'tls' '{' 'sni' @( ( String | Ident ) ( ',' ( String | Ident ) )* ','? ) '}'"`
 }
 
 // Test is a test block with its lines in file order.
@@ -250,11 +262,11 @@ type testHeader struct {
 type Given struct {
 	Node
 	DNS       *lexer.Token  `parser:"'given' ( 'dns' @String"`
-	Answers   []lexer.Token `parser:"'=' @Address ( ',' @Address )* ','?"`
+	Answers   []lexer.Token `parser:"'=' @( Address ( ',' Address )* ','? )"`
 	Name      *lexer.Token  `parser:"| @Ident '='"`
 	Outside   *lexer.Token  `parser:"( @Address"`
 	Labels    *Labels       `parser:"| @@"`
-	Addresses []lexer.Token `parser:"( 'at' @Address ( ',' @Address )* ','? )? ) )"`
+	Addresses []lexer.Token `parser:"( 'at' @( Address ( ',' Address )* ','? ) )? ) )"`
 }
 
 // Labels are the labels of a given workload.
@@ -275,7 +287,7 @@ type Line struct {
 	Node
 	Want   lexer.Token   `parser:"@( 'allow' | 'deny' )"`
 	From   lexer.Token   `parser:"@( Ident | 'host' | 'node' | Address | String ) '->'"`
-	To     []lexer.Token `parser:"@( Ident | 'host' | 'node' | Address | String ) ( ',' @( Ident | 'host' | 'node' | Address | String ) )* ','?"`
+	To     []lexer.Token `parser:"@( ( Ident | 'host' | 'node' | Address | String ) ( ',' ( Ident | 'host' | 'node' | Address | String ) )* ','? )"`
 	L4     *L4List       `parser:"'on' @@"`
 	SNI    *lexer.Token  `parser:"( 'sni' @String"`
 	Method *lexer.Token  `parser:"| (?! 'by' | 'at' ) @( Ident | 'any' )"`
@@ -288,7 +300,7 @@ type Line struct {
 // RuleName is the name of a rule or default, its parts joined by dots.
 type RuleName struct {
 	Node
-	Parts []lexer.Token `parser:"@( Ident | Keyword ) ( '.' @( Ident | Keyword ) )*"`
+	Parts []lexer.Token `parser:"@( ( Ident | Keyword ) ( '.' ( Ident | Keyword ) )* )"`
 }
 
 // Other is a declaration whose kind is unknown to this version or could not be read; its error is

@@ -38,8 +38,12 @@ func (p *parser) beginsDecl(i, depth int) bool {
 	}
 	next := p.toks[i+1]
 	shaped := false
+	naming := []string{"package", "import", "workload", "cidrs", "domains", "service", "resolver", "tier", "policy"}
 	switch p.toks[i].Value {
 	case "package", "import", "workload", "cidrs", "domains", "service", "resolver", "tier", "policy":
+		if !p.firstOnLine(i) && slices.Contains(naming, prev.Value) && prev.Type == tokenKeyword {
+			return false // a reserved word in the place of a name
+		}
 		shaped = next.Type == tokenIdent || next.Type == tokenKeyword
 	case "default":
 		if prev.Type == tokenNumber {

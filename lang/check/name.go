@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/participle/v2/lexer"
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
+
+	"mpol/compiler/program"
+	"mpol/lang"
+	"mpol/lang/diag"
+)
+
+// pattern reads a name pattern. A wildcard at or above a public suffix needs
+// @allow("broad-domain", "reason") among the annotations.
+func (c *checker) pattern(t lexer.Token, annotations []*lang.Annotation) (program.NamePattern, bool) {
+	labels, fault := nameLabels(lang.Text(t))
+	if fault != "" {
+		c.errorAt(diag.BadNamePattern, lang.SpanOf(t), fmt.Sprintf("%s is no name pattern: %s", t.Value, fault), "")
+		return "", false
+	}
+	if broad(labels) && !allows(annotations, "broad-domain") {
+		c.errorAt(diag.BroadDomain, lang.SpanOf(t), fmt.Sprintf("%s covers names of many owners", t.Value),
+			`write the public suffix and the label before it out, or annotate @allow("broad-domain", "reason")`)
+		return "", false
+	}
+	return program.NamePattern(strings.Join(labels, ".")), true
+}
+
+// name reads a name without wildcards.
+func (c *checker) name(t lexer.Token) (program.Name, bool) {
+	labels, fault := nameLabels(lang.Text(t))
+	if fault == "" && slices.ContainsFunc(labels, wild) {
+		fault = "a test states one name"
+	}
+	if fault != "" {
+		c.errorAt(diag.BadNamePattern, lang.SpanOf(t), fmt.Sprintf("%s is no name: %s", t.Value, fault), "")
+		return nil, false
+	}
+	return program.Name(labels), true
+}
+
+func wild(label string) bool { return strings.Contains(label, "*") }
+
+// allows reports whether annotations hold @allow(what, "reason") with a reason.
+func allows(annotations []*lang.Annotation, what string) bool {
+	return slices.ContainsFunc(annotations, func(a *lang.Annotation) bool {
+		values := lang.Items(a.Values)
+		return a.Key.Value == "allow" && len(values) == 2 && lang.Text(values[0]) == what && strings.TrimSpace(lang.Text(values[1])) != ""
+	})
+}
+
+// nameLabels splits a pattern into canonical labels, or says what is wrong with it.
+func nameLabels(text string) (labels []string, fault string) {
+	text = strings.NewReplacer("。", ".", "．", ".", "｡", ".").Replace(text)
+	if _, err := netip.ParseAddr(text); err == nil {
+		return nil, "it is an address"
+	}
+	text = strings.TrimSuffix(text, ".")
+	if text == "" {
+		return nil, "it is empty"
+	}
+	labels = strings.Split(text, ".")
+	for i, l := range labels {
+		if labels[i], fault = canonicalLabel(l, i == 0); fault != "" {
+			return nil, fault
+		}
+	}
+	last := labels[len(labels)-1]
+	switch {
+	case len(strings.Join(labels, ".")) > 253:
+		return nil, "it is longer than 253 characters"
+	case strings.Trim(last, "0123456789") == "" && last != "":
+		return nil, "its last label is a number"
+	}
+	return labels, ""
+}
+
+func canonicalLabel(l string, leftmost bool) (label, fault string) {
+	switch {
+	case l == "":
+		return "", "it has an empty label"
+	case l == "**" && leftmost:
+		return l, ""
+	case strings.Contains(l, "**"):
+		return "", "** stands only as the leftmost whole label"
+	}
+	l = strings.ToLower(l)
+	if !plain(l) || strings.HasPrefix(l, "xn--") {
+		if wild(l) {
+			return "", "a label with * is written in ASCII"
+		}
+		profile := idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.CheckHyphens(false), idna.BidiRule())
+		ascii, err := profile.ToASCII(l)
+		if err != nil || !plain(ascii) {
+			return "", fmt.Sprintf("%q is no label", l)
+		}
+		l = ascii
+	}
+	if len(l) > 63 {
+		return "", "a label is longer than 63 characters"
+	}
+	return l, ""
+}
+
+// plain reports whether a label is made of what canonical text may hold.
+func plain(l string) bool {
+	return l != "" && strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_*") == ""
+}
+
+// broad reports whether a pattern has a wildcard within the public suffix of its names or the label
+// before it.
+func broad(labels []string) bool {
+	if !slices.ContainsFunc(labels, wild) {
+		return false
+	}
+	probe := slices.Clone(labels)
+	for i, l := range probe {
+		if wild(l) {
+			probe[i] = "mpol-probe"
+		}
+	}
+	if labels[0] == "**" {
+		// A wildcard rule of the suffix list reaches one label further up than its text.
+		probe = append([]string{"mpol-probe"}, probe...)
+		labels = append([]string{"*"}, labels...)
+	}
+	suffix, _ := publicsuffix.PublicSuffix(strings.Join(probe, "."))
+	needed := strings.Count(suffix, ".") + 2
+	return len(labels) < needed || slices.ContainsFunc(labels[len(labels)-needed:], wild)
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/alecthomas/participle/v2/lexer"
+
+	"mpol/compiler/program"
+	"mpol/lang"
+	"mpol/lang/diag"
+)
+
+// pathPattern reads a path pattern, or an expression over the whole path.
+func (c *checker) pathPattern(t lexer.Token, isRegexp bool) (program.PathPattern, bool) {
+	text := lang.Text(t)
+	if isRegexp {
+		if _, err := regexp.Compile(`^(?:` + text + `)$`); err != nil {
+			c.errorAt(diag.BadPath, lang.SpanOf(t), fmt.Sprintf("%s is no RE2 expression: %s", t.Value, regexpFault(err)), "")
+			return program.PathPattern{}, false
+		}
+		return program.PathPattern{Text: text, Regexp: text}, true
+	}
+	p, fault, help := parsePath(text)
+	if fault != "" {
+		c.errorAt(diag.BadPath, lang.SpanOf(t), fmt.Sprintf("%s is no path pattern: %s", t.Value, fault), help)
+		return program.PathPattern{}, false
+	}
+	return p, true
+}
+
+func regexpFault(err error) string {
+	return strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+}
+
+// parsePath reads a pattern, or says why no judged path can equal it.
+func parsePath(text string) (p program.PathPattern, fault, help string) {
+	p.Text = text
+	rest, ok := strings.CutPrefix(text, "/")
+	if !ok {
+		return p, "it does not begin with /", "write /" + text
+	}
+	if rest == "" {
+		return p, "", ""
+	}
+	segments := strings.Split(rest, "/")
+	for i, s := range segments {
+		last := i == len(segments)-1
+		switch {
+		case s == "" && last:
+			p.TrailingSlash = true
+			continue
+		case s == "**" && last:
+			p.Subtree = true
+			continue
+		}
+		seg, fault, help := parseSegment(s)
+		if fault != "" {
+			return p, fault, help
+		}
+		p.Segments = append(p.Segments, seg)
+	}
+	return p, "", ""
+}
+
+func parseSegment(s string) (seg program.Segment, fault, help string) {
+	switch {
+	case s == "":
+		return seg, "it has an empty segment", "a judged path has its slashes merged"
+	case s == "." || s == "..":
+		return seg, fmt.Sprintf("it has the segment %s", s), "a judged path has its dot segments removed"
+	case s == "*":
+		return program.Segment{Any: true}, "", ""
+	case s == "{}":
+		return seg, "{} has no name", "write {id} or *"
+	case len(s) > 2 && s[0] == '{' && s[len(s)-1] == '}' && isWord(s[1:len(s)-1]):
+		return program.Segment{Any: true}, "", ""
+	case strings.Contains(s, "**"):
+		return seg, "** stands only at the end, behind a /", ""
+	case strings.ContainsAny(s, "*{}"):
+		return seg, fmt.Sprintf("%q is no whole segment", s), "* and {id} stand for a whole segment; use ~\"...\" for a part of one"
+	}
+	return literalSegment(s)
+}
+
+func isWord(s string) bool {
+	return strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+}
+
+// literalSegment checks that a judged path can hold a segment as it stands.
+func literalSegment(s string) (seg program.Segment, fault, help string) {
+	var judged strings.Builder
+	for i := 0; i < len(s); i++ {
+		b := s[i]
+		switch {
+		case b == '%':
+			n, ok := escape(s[i:])
+			switch {
+			case !ok:
+				return seg, "% begins no escape", "write %25 for the character"
+			case n == 0 || n == '/' || n == '\\':
+				return seg, fmt.Sprintf("requests with %s are refused", s[i:i+3]), ""
+			}
+			judged.WriteString(judgedByte(n))
+			i += 2
+		case strings.IndexByte("#?;\\", b) >= 0:
+			return seg, fmt.Sprintf("no judged path holds %q", b), ""
+		case b <= ' ' || b >= 0x7f || strings.IndexByte("\"<>^`|", b) >= 0:
+			fmt.Fprintf(&judged, "%%%02X", b)
+		default:
+			judged.WriteByte(b)
+		}
+	}
+	if judged.String() != s {
+		return seg, "a judged path does not hold it in this form", "write " + judged.String()
+	}
+	return program.Segment{Literal: s}, "", ""
+}
+
+// escape reads %XX.
+func escape(s string) (byte, bool) {
+	if len(s) < 3 {
+		return 0, false
+	}
+	var n byte
+	for _, c := range []byte(strings.ToLower(s[1:3])) {
+		i := strings.IndexByte("0123456789abcdef", c)
+		if i < 0 {
+			return 0, false
+		}
+		n = n<<4 | byte(i)
+	}
+	return n, true
+}
+
+// judgedByte is an escaped byte as a judged path holds it: itself when it is unreserved (RFC 3986,
+// 2.3), else the escape in upper case.
+func judgedByte(b byte) string {
+	if '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || strings.IndexByte("-._~", b) >= 0 {
+		return string(b)
+	}
+	return fmt.Sprintf("%%%02X", b)
+}

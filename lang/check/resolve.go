@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/alecthomas/participle/v2/lexer"
+
+	"mpol/compiler/program"
+	"mpol/lang"
+	"mpol/lang/diag"
+)
+
+// resolveAll gives every declared name its value, in file order, so that a mistake in a name that
+// nobody uses is reported too.
+func (c *checker) resolveAll() {
+	for _, s := range c.symbols {
+		c.resolve(s)
+	}
+}
+
+// resolve gives s its value once. The names that it uses are no cycle: see cycles.
+func (c *checker) resolve(s *symbol) {
+	if s.resolved || s.failed {
+		return
+	}
+	s.resolved = true
+	errors := len(c.diags)
+	switch d := s.decl.(type) {
+	case *lang.Workload:
+		s.selector, s.size = c.selector(d.Selector)
+		s.failed = s.selector == nil
+	case *lang.Cidrs:
+		c.resolveCidrs(s, d)
+	case *lang.Domains:
+		c.resolveDomains(s, d)
+	case *lang.Service:
+		s.l4 = c.l4List(d.Items.Items)
+	}
+	s.failed = s.failed || len(c.diags) > errors
+}
+
+func (c *checker) resolveCidrs(s *symbol, d *lang.Cidrs) {
+	include, ok := c.prefixList(d.Items)
+	except, ok2 := c.prefixList(d.Minus)
+	if !ok || !ok2 {
+		s.failed = true
+		return
+	}
+	s.prefixes = union(include).minus(union(except))
+	if len(s.prefixes) == 0 {
+		c.errorAt(diag.Empty, s.span, fmt.Sprintf("cidrs `%s` hold no address", s.name), "")
+	}
+}
+
+func (c *checker) prefixList(items []lexer.Token) ([]netip.Prefix, bool) {
+	var ps []netip.Prefix
+	ok := true
+	for _, t := range lang.Items(items) {
+		if lang.IsAddress(t) {
+			if p, err := lang.ParsePrefix(t.Value); err == nil {
+				ps = append(ps, p)
+			}
+			continue
+		}
+		sym := c.use(c.sets, t, "cidrs")
+		if sym == nil {
+			ok = false
+			continue
+		}
+		ps = append(ps, sym.prefixes...)
+	}
+	return ps, ok
+}
+
+// use returns the resolved symbol of a name, nil when there is none or when it failed.
+func (c *checker) use(space map[string]*symbol, t lexer.Token, kinds ...string) *symbol {
+	sym := c.find(space, t, kinds...)
+	if sym == nil {
+		return nil
+	}
+	c.resolve(sym)
+	if sym.failed {
+		return nil
+	}
+	return sym
+}
+
+// resolveDomains gives a domains name its value: its own patterns less its excepts, and beside
+// them the names in it, less the same excepts.
+func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
+	except, ok := c.takenAway(d)
+	own := program.Domain{Except: except}
+	var nested []program.Domain
+	for _, t := range lang.Items(d.Items) {
+		if lang.IsString(t) {
+			if p, good := c.pattern(t, d.Annotations); good {
+				own.Patterns = append(own.Patterns, p)
+			} else {
+				ok = false
+			}
+			continue
+		}
+		sym := c.use(c.sets, t, "domains")
+		if sym == nil {
+			ok = false
+			continue
+		}
+		for _, n := range sym.domains {
+			if len(n.Except) == 0 {
+				own.Patterns = append(own.Patterns, n.Patterns...)
+				continue
+			}
+			n.Except = sortedPatterns(append(slices.Clone(n.Except), except...))
+			nested = append(nested, n)
+		}
+	}
+	if !ok {
+		s.failed = true
+		return
+	}
+	own.Patterns = slices.DeleteFunc(sortedPatterns(own.Patterns), func(p program.NamePattern) bool { return slices.Contains(except, p) })
+	if len(own.Patterns) > 0 {
+		s.domains = append(s.domains, own)
+	}
+	s.domains = append(s.domains, nested...)
+	if len(s.domains) == 0 {
+		c.errorAt(diag.Empty, s.span, fmt.Sprintf("domains `%s` hold no name", s.name), "")
+	}
+}
+
+// takenAway returns the patterns behind except.
+func (c *checker) takenAway(d *lang.Domains) ([]program.NamePattern, bool) {
+	var ps []program.NamePattern
+	ok := true
+	for _, t := range lang.Items(d.Minus) {
+		if lang.IsString(t) {
+			p, good := c.pattern(t, d.Annotations)
+			ok = ok && good
+			ps = append(ps, p)
+			continue
+		}
+		sym := c.use(c.sets, t, "domains")
+		if sym == nil {
+			ok = false
+			continue
+		}
+		for _, n := range sym.domains {
+			if len(n.Except) > 0 {
+				c.errorAt(diag.NotSupported, lang.SpanOf(t), fmt.Sprintf("taking away `%s`, which has an except of its own, is not supported yet", t.Value), "name its patterns")
+				ok = false
+			}
+			ps = append(ps, n.Patterns...)
+		}
+	}
+	return sortedPatterns(ps), ok
+}
+
+func sortedPatterns(ps []program.NamePattern) []program.NamePattern {
+	slices.Sort(ps)
+	return slices.Compact(ps)
+}

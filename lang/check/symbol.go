@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/participle/v2/lexer"
+
+	"mpol/compiler/program"
+	"mpol/lang"
+	"mpol/lang/diag"
+)
+
+// maxChain bounds how many names stand behind each other.
+const maxChain = 1000
+
+// symbol is a declared name with what it stands for, which is set once resolved.
+type symbol struct {
+	kind string // workload, cidrs, domains, service, policy, test
+	name string
+	span diag.Span
+	decl lang.Decl
+	// failed symbols got an error; using them is no further mistake.
+	failed   bool
+	resolved bool
+	selector *program.Selector
+	size     int // nodes of selector
+	prefixes prefixes
+	domains  []program.Domain
+	l4       []program.L4
+}
+
+// declare collects the names of all files.
+func (c *checker) declare() {
+	for _, f := range c.files {
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *lang.Workload:
+				c.add(c.sets, "workload", d.Name, d)
+			case *lang.Cidrs:
+				c.add(c.sets, "cidrs", d.Name, d)
+			case *lang.Domains:
+				c.add(c.sets, "domains", d.Name, d)
+			case *lang.Service:
+				c.add(c.services, "service", d.Name, d)
+			case *lang.Policy:
+				c.add(c.policies, "policy", d.Name, d)
+			case *lang.Test:
+				if d.Name.Value != "" {
+					c.add(c.tests, "test", d.Name, d)
+				}
+			}
+		}
+	}
+}
+
+func (c *checker) add(space map[string]*symbol, kind string, name lexer.Token, d lang.Decl) {
+	s := &symbol{kind: kind, name: lang.Text(name), span: lang.SpanOf(name), decl: d, failed: d.Common().Broken}
+	if old, ok := space[s.name]; ok {
+		c.errorAt(diag.DuplicateName, s.span, fmt.Sprintf("%s `%s` is declared twice", kind, s.name), "choose another name",
+			diag.Related{Span: old.span, Summary: "the first " + old.kind})
+		return
+	}
+	space[s.name] = s
+	c.symbols = append(c.symbols, s)
+}
+
+// find returns the symbol of a name when it is of the kind wanted, and reports why not otherwise.
+func (c *checker) find(space map[string]*symbol, name lexer.Token, kinds ...string) *symbol {
+	text := name.Value
+	want := strings.Join(kinds, " or ")
+	s := space[text]
+	if s != nil && slices.Contains(kinds, s.kind) {
+		return s
+	}
+	for _, other := range []map[string]*symbol{c.sets, c.services, c.policies} {
+		if s == nil {
+			s = other[text]
+		}
+	}
+	if s != nil {
+		c.errorAt(diag.WrongKind, lang.SpanOf(name), fmt.Sprintf("`%s` is a %s, not a %s", text, s.kind, want), "",
+			diag.Related{Span: s.span, Summary: "declared here"})
+		return nil
+	}
+	if c.isOther(text) {
+		return nil
+	}
+	var names []string
+	for n, s := range space {
+		if slices.Contains(kinds, s.kind) {
+			names = append(names, n)
+		}
+	}
+	c.unknown(lang.SpanOf(name), want, text, names)
+	return nil
+}
+
+func (c *checker) unknown(span diag.Span, kind, text string, names []string) {
+	c.errorAt(diag.UnknownName, span, fmt.Sprintf("no %s is named `%s`", kind, text), didYouMean(text, names))
+}
+
+// isOther reports whether a declaration that could not be read has this name.
+func (c *checker) isOther(name string) bool {
+	for _, f := range c.files {
+		for _, d := range f.Decls {
+			if o, ok := d.(*lang.Other); ok && o.Name != nil && o.Name.Value == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// didYouMean returns help that names the nearest of names, empty when none is near.
+func didYouMean(text string, names []string) string {
+	best, distance := "", max(1, len(text)/3)+1
+	slices.Sort(names)
+	for _, n := range names {
+		if d := edits(text, n); d < distance {
+			best, distance = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean `%s`?", best)
+}
+
+// edits counts insertions, deletions, substitutions and swaps of neighbours between a and b.
+func edits(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 65
+	}
+	var before, prev []int
+	for j := range len(b) + 1 {
+		prev = append(prev, j)
+	}
+	for i := range len(a) {
+		row := []int{i + 1}
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			d := min(prev[j]+cost, prev[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				d = min(d, before[j-1]+1)
+			}
+			row = append(row, d)
+		}
+		before, prev = prev, row
+	}
+	return prev[len(b)]
+}
+
+// cycles reports every cycle among names once, at its first member, and marks what cannot be
+// resolved.
+func (c *checker) cycles() {
+	state := map[*symbol]int{}
+	var stack []*symbol
+	var visit func(*symbol)
+	visit = func(s *symbol) {
+		switch {
+		case state[s] == 2:
+			return
+		case state[s] == 1:
+			c.cycle(stack[slices.Index(stack, s):])
+			return
+		case len(stack) >= maxChain:
+			c.errorAt(diag.TooDeep, s.span, fmt.Sprintf("more than %d names stand behind each other", maxChain), "name things directly")
+			s.failed = true
+			return
+		}
+		state[s] = 1
+		stack = append(stack, s)
+		for _, name := range references(s.decl) {
+			space := c.sets
+			if s.kind == "service" {
+				space = c.services
+			}
+			if next := space[name]; next != nil && next.kind == s.kind {
+				visit(next)
+				s.failed = s.failed || next.failed
+			}
+		}
+		stack = stack[:len(stack)-1]
+		state[s] = 2
+	}
+	for _, s := range c.symbols {
+		visit(s)
+	}
+}
+
+func (c *checker) cycle(members []*symbol) {
+	first := slices.MinFunc(members, func(a, b *symbol) int {
+		return cmp.Or(cmp.Compare(c.order[a.span.File], c.order[b.span.File]), cmp.Compare(a.span.Start.Offset, b.span.Start.Offset))
+	})
+	i := slices.Index(members, first)
+	path := ""
+	for _, m := range append(slices.Clone(members[i:]), members[:i]...) {
+		path += m.name + " -> "
+		m.failed = true
+	}
+	c.errorAt(diag.Cycle, first.span, fmt.Sprintf("%s `%s` names itself: %s%s", first.kind, first.name, path, first.name), "take one of the names out")
+}
+
+// references returns the names that a declaration uses.
+func references(d lang.Decl) []string {
+	names := map[string]bool{}
+	add := func(ts []lexer.Token) {
+		for _, t := range lang.Items(ts) {
+			if lang.IsName(t) {
+				names[t.Value] = true
+			}
+		}
+	}
+	switch d := d.(type) {
+	case *lang.Workload:
+		if d.Selector != nil {
+			selectorNames(d.Selector, names)
+		}
+	case *lang.Cidrs:
+		add(d.Items)
+		add(d.Minus)
+	case *lang.Domains:
+		add(d.Items)
+		add(d.Minus)
+	case *lang.Service:
+		add(d.Items.Items)
+	}
+	return slices.Sorted(maps.Keys(names))
+}

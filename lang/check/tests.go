@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/participle/v2/lexer"
+
+	"mpol/compiler/program"
+	"mpol/lang"
+	"mpol/lang/diag"
+)
+
+// test resolves one test block; nothing is judged.
+func (c *checker) test(d *lang.Test) *Test {
+	t := &Test{Name: lang.Text(d.Name), Package: c.pkg, Parties: []Party{}, Answers: []Answer{}, Lines: []Assertion{}, Span: d.Span()}
+	parties := map[string]diag.Span{}
+	for _, g := range d.Givens {
+		if g.DNS != nil {
+			c.answer(t, g)
+		} else {
+			c.party(t, g, parties)
+		}
+	}
+	if !d.Broken && len(d.Lines) == 0 {
+		c.errorAt(diag.Empty, lang.SpanOf(d.Name), "the test asserts nothing", "write a line such as deny a -> b on tcp/443")
+	}
+	rules := ruleNames(c.files, c.pkg)
+	for _, l := range d.Lines {
+		t.Lines = append(t.Lines, c.line(l, parties, rules))
+	}
+	return t
+}
+
+func (c *checker) answer(t *Test, g *lang.Given) {
+	name, ok := c.name(*g.DNS)
+	a := Answer{Name: name, Addresses: c.addressList(g.Answers), Span: g.Span()}
+	for _, other := range t.Answers {
+		if ok && slices.Equal(other.Name, name) {
+			c.errorAt(diag.DuplicateName, lang.SpanOf(*g.DNS), fmt.Sprintf("the answer for %s is given twice", name), "write all addresses into one",
+				diag.Related{Span: other.Span, Summary: "the first"})
+		}
+	}
+	t.Answers = append(t.Answers, a)
+}
+
+func (c *checker) party(t *Test, g *lang.Given, parties map[string]diag.Span) {
+	p := Party{Name: g.Name.Value, Span: g.Span()}
+	if first, ok := parties[p.Name]; ok {
+		c.errorAt(diag.DuplicateName, lang.SpanOf(*g.Name), fmt.Sprintf("party `%s` is given twice", p.Name), "choose another name",
+			diag.Related{Span: first, Summary: "the first"})
+		return
+	}
+	parties[p.Name] = lang.SpanOf(*g.Name)
+	switch {
+	case g.Outside != nil:
+		p.Outside, p.Addresses = true, c.addressList([]lexer.Token{*g.Outside})
+	case g.Labels != nil:
+		p.Labels, p.Addresses = c.labels(g.Labels), c.addressList(g.Addresses)
+	}
+	t.Parties = append(t.Parties, p)
+}
+
+func (c *checker) labels(n *lang.Labels) []program.Label {
+	out := []program.Label{}
+	keys := map[string]diag.Span{}
+	for _, l := range n.Items {
+		key := lang.Text(l.Key)
+		if first, ok := keys[key]; ok {
+			c.errorAt(diag.DuplicateName, lang.SpanOf(l.Key), fmt.Sprintf("label `%s` is given twice", key), "remove one", diag.Related{Span: first, Summary: "the first"})
+			continue
+		}
+		keys[key] = lang.SpanOf(l.Key)
+		if c.labelKey(l.Key) {
+			out = append(out, program.Label{Key: key, Value: lang.Text(l.Value)})
+		}
+	}
+	slices.SortFunc(out, func(a, b program.Label) int { return cmp.Compare(a.Key, b.Key) })
+	return out
+}
+
+// addressList reads tokens that stand for one address each.
+func (c *checker) addressList(ts []lexer.Token) []netip.Addr {
+	var out []netip.Addr
+	for _, t := range lang.Items(ts) {
+		if a, ok := c.address(t); ok && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func (c *checker) address(t lexer.Token) (netip.Addr, bool) {
+	a, err := netip.ParseAddr(t.Value)
+	if err != nil {
+		text, _, _ := strings.Cut(t.Value, "/")
+		c.errorAt(diag.BadAddress, lang.SpanOf(t), "a prefix stands where one address is needed", "write an address of it such as "+text)
+		return a, false
+	}
+	return a, true
+}
+
+func (c *checker) line(l *lang.Line, parties map[string]diag.Span, rules map[string]bool) Assertion {
+	out := Assertion{Want: action(l.Want.Value), L4: c.l4List(l.L4.Items), Span: l.Span()}
+	out.From = c.end(l.From, parties)
+	if out.From.Node || out.From.Name != nil {
+		c.errorAt(diag.BadEnd, out.From.Span, fmt.Sprintf("%s opens no flow", l.From.Value), "name a party, an address or host")
+	}
+	for _, t := range lang.Items(l.To) {
+		to := c.end(t, parties)
+		if sameEnd(out.From, to) {
+			c.errorAt(diag.SelfFlow, to.Span, fmt.Sprintf("a flow of %s with itself is never judged", t.Value), "name two parties")
+		}
+		out.To = append(out.To, to)
+	}
+	c.lineRequest(l, &out)
+	if l.By != nil {
+		out.By = c.by(l.By, rules)
+	}
+	if l.At != nil {
+		d := direction(l.At.Value)
+		out.At = &d
+	}
+	return out
+}
+
+func (c *checker) end(t lexer.Token, parties map[string]diag.Span) End {
+	e := End{Span: lang.SpanOf(t)}
+	switch {
+	case lang.IsAddress(t):
+		e.Addr, _ = c.address(t)
+	case lang.IsString(t):
+		e.Name, _ = c.name(t)
+	case t.Value == "host":
+		e.Host = true
+	case t.Value == "node":
+		e.Node = true
+	default:
+		e.Party = t.Value
+		if _, ok := parties[t.Value]; !ok {
+			c.unknown(e.Span, "party of this test", t.Value, slices.Collect(maps.Keys(parties)))
+		}
+	}
+	return e
+}
+
+func sameEnd(a, b End) bool {
+	return a.Party != "" && a.Party == b.Party || a.Host && b.Host || a.Addr.IsValid() && a.Addr == b.Addr
+}
+
+// lineRequest resolves the request of a line, which is over TCP.
+func (c *checker) lineRequest(l *lang.Line, out *Assertion) {
+	switch {
+	case l.SNI != nil:
+		if n, ok := c.name(*l.SNI); ok {
+			out.SNI = n.String()
+		}
+	case l.Method != nil:
+		c.method(*l.Method)
+		out.HTTP = &Request{Method: l.Method.Value, Path: lang.Text(*l.Path)}
+		if out.HTTP.Path == "" {
+			c.errorAt(diag.BadPath, lang.SpanOf(*l.Path), "the path of the request is empty", `write "/"`)
+		}
+		if l.Host != nil {
+			out.HTTP.Host = lang.Text(*l.Host)
+		}
+	default:
+		return
+	}
+	for _, l4 := range out.L4 {
+		if l4.Any || l4.Proto != program.ProtoTCP {
+			c.errorAt(diag.L7Protocol, l.L4.Span(), "a request is over TCP only", "write a tcp port")
+			return
+		}
+	}
+}
+
+// by returns the full name of what a line expects to decide.
+func (c *checker) by(n *lang.RuleName, rules map[string]bool) string {
+	var parts []string
+	for _, t := range lang.Items(n.Parts) {
+		parts = append(parts, t.Value)
+	}
+	name := strings.Join(parts, ".")
+	if slices.Contains([]string{"default", "ungranted", "refused"}, name) {
+		return name
+	}
+	for _, t := range tiers() {
+		if name == t.Name+".default" {
+			return name
+		}
+	}
+	if full := c.pkg + "." + name; rules[full] {
+		return full
+	}
+	if !rules[name] {
+		var names []string
+		for r := range rules {
+			names = append(names, strings.TrimPrefix(r, c.pkg+"."))
+		}
+		c.unknown(n.Span(), "rule", name, names)
+	}
+	return name
+}
+
+// ruleNames are the full names of all named rules, the broken ones included.
+func ruleNames(files []*lang.File, pkg string) map[string]bool {
+	names := map[string]bool{}
+	for _, f := range files {
+		for _, d := range f.Decls {
+			p, ok := d.(*lang.Policy)
+			if !ok {
+				continue
+			}
+			for _, b := range p.Blocks {
+				for _, r := range b.Rules {
+					if r.Label != nil {
+						names[pkg+"."+p.Name.Value+"."+lang.Text(*r.Label)] = true
+					}
+				}
+			}
+		}
+	}
+	return names
+}
