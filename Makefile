@@ -3,6 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
+export LC_ALL := C # one order of files everywhere
 
 C := $(wildcard bpf/*.c bpf/*.h bpf/*/*.c bpf/*/*.h)
 SCRIPTS := $(wildcard scripts/*) .ci/run
