@@ -124,16 +124,16 @@ func preserveCase() *corev3.Http1ProtocolOptions_HeaderKeyFormat {
 
 func http2Options() *corev3.Http2ProtocolOptions {
 	return &corev3.Http2ProtocolOptions{
-		AllowConnect:                false,
-		DisallowObsText:             wrapperspb.Bool(true),
-		MaxConcurrentStreams:        wrapperspb.UInt32(maxStreams),
-		InitialStreamWindowSize:     wrapperspb.UInt32(streamWindow),
-		InitialConnectionWindowSize: wrapperspb.UInt32(connectionWindow),
-		MaxOutboundControlFrames:    wrapperspb.UInt32(maxOutboundControls),
+		AllowConnect:                                 false,
+		DisallowObsText:                              wrapperspb.Bool(true),
+		MaxConcurrentStreams:                         wrapperspb.UInt32(maxStreams),
+		InitialStreamWindowSize:                      wrapperspb.UInt32(streamWindow),
+		InitialConnectionWindowSize:                  wrapperspb.UInt32(connectionWindow),
+		MaxOutboundControlFrames:                     wrapperspb.UInt32(maxOutboundControls),
 		MaxConsecutiveInboundFramesWithEmptyPayload:  wrapperspb.UInt32(maxEmptyFrames),
 		MaxInboundPriorityFramesPerStream:            wrapperspb.UInt32(maxPriorityFrames),
 		MaxInboundWindowUpdateFramesPerDataFrameSent: wrapperspb.UInt32(maxWindowUpdates),
-		StreamResetBurst: wrapperspb.UInt64(streamResetBurst),
-		StreamResetRate:  wrapperspb.UInt64(streamResetRate),
+		StreamResetBurst:                             wrapperspb.UInt64(streamResetBurst),
+		StreamResetRate:                              wrapperspb.UInt64(streamResetRate),
 	}
 }

@@ -117,7 +117,11 @@ func (m *merged) tls(l *listenerv3.Listener) {
 				ClusterSpecifier: &tcpproxyv3.TcpProxy_Cluster{Cluster: clusterName},
 				IdleTimeout:      durationpb.New(idleTimeout),
 				AccessLog:        m.openingLog(),
-				AccessLogOptions: &tcpproxyv3.TcpProxy_TcpAccessLogOptions{FlushAccessLogOnConnected: true},
+				// Otherwise the server would be connected to before the name is judged. A client
+				// always speaks first in TLS.
+				UpstreamConnectMode: tcpproxyv3.UpstreamConnectMode_ON_DOWNSTREAM_DATA,
+				MaxEarlyDataBytes:   wrapperspb.UInt32(bufferLimit),
+				AccessLogOptions:    &tcpproxyv3.TcpProxy_TcpAccessLogOptions{FlushAccessLogOnConnected: true},
 			}),
 		},
 	}}

@@ -37,12 +37,14 @@ type Request struct {
 	Code int
 	// Details is Envoy's word on how the request or connection ended.
 	Details string
-	// Denied: policy refused it. Rule is the key of the rule that did, or "refused:..." for what
-	// cannot be judged; without a rule, no rule of the half Half allowed it. Half is "egress" or
-	// "ingress" where Envoy says which.
+	// Denied: policy refused it, by the rule whose key is Rule, or, when that is empty, because no
+	// rule of Half allowed it; "refused:..." stands for what cannot be judged and has no half. Not
+	// denied: Rule of Half allowed it, of egress where both halves exist. For TLS, Half is set
+	// only without a rule. What Envoy refused by itself (400, 404, 426, 431; a hello that is none)
+	// is not Denied: Details says why.
 	Denied bool
 	Rule   string
-	Half   string
+	Half   string // "egress", "ingress" or empty
 	// Received and Sent count the bytes from and to the client.
 	Received, Sent uint64
 	Duration       time.Duration
@@ -113,7 +115,7 @@ func (a *accessLog) http(entry *dataaccesslogv3.HTTPAccessLogEntry) Request {
 	r.Details = response.GetResponseCodeDetails()
 	r.Received = request.GetRequestHeadersBytes() + request.GetRequestBodyBytes()
 	r.Sent = response.GetResponseHeadersBytes() + response.GetResponseBodyBytes()
-	r.blame(common)
+	r.blameFilter(common)
 	return r
 }
 
@@ -124,7 +126,7 @@ func (a *accessLog) tls(entry *dataaccesslogv3.TCPAccessLogEntry) Request {
 	r.Opened = common.GetAccessLogType() == dataaccesslogv3.AccessLogType_TcpUpstreamConnected
 	r.Details = common.GetConnectionTerminationDetails()
 	r.Received, r.Sent = connection.GetReceivedBytes(), connection.GetSentBytes()
-	r.blame(common)
+	r.Generation = a.ids.of(r.Profile, r.blameName(common))
 	return r
 }
 
@@ -139,21 +141,72 @@ func (a *accessLog) common(c *dataaccesslogv3.AccessLogCommon) Request {
 	}
 }
 
-// blame reads who denied from the details (Envoy's source/common/rbac/utility.cc).
-func (r *Request) blame(*dataaccesslogv3.AccessLogCommon) {
-	_, rule, denied := strings.Cut(r.Details, "rbac_access_denied_matched_policy[")
-	rule, _, closed := strings.Cut(rule, "]")
-	if !denied || !closed {
+// Names of what the RBAC filters write into the log, behind a prefix of ours
+// (Envoy's source/extensions/filters/common/rbac/utility.h).
+const (
+	metadataHTTP     = "envoy.filters.http.rbac"
+	metadataNetwork  = "envoy.filters.network.rbac"
+	metadataResult   = "enforced_engine_result"
+	metadataPolicy   = "enforced_effective_policy_id"
+	metadataShadow   = "shadow_engine_result"
+	metadataShadowID = "shadow_effective_policy_id"
+)
+
+// blameFilter finds the filter that denied, else the half that allowed, egress before ingress.
+func (r *Request) blameFilter(c *dataaccesslogv3.AccessLogCommon) {
+	said := c.GetMetadata().GetFilterMetadata()[metadataHTTP].GetFields()
+	word := func(filter, key string) string { return said[filter+"."+key].GetStringValue() }
+	for _, filter := range filterNames() {
+		if word(filter, metadataResult) != "denied" {
+			continue
+		}
+		r.Denied = true
+		r.Half, _, _ = strings.Cut(filter, "-")
+		if filter == filterRefused {
+			r.Half = ""
+		}
+		r.Rule = ruleKey(word(filter, metadataPolicy))
 		return
 	}
-	r.Denied = true
-	if half, ok := strings.CutPrefix(rule, defaultKey); ok {
-		r.Half = strings.TrimPrefix(half, "-")
-		return
+	for half, filter := range map[string]string{"ingress": filterIngressAllow, "egress": filterEgressAllow} {
+		if word(filter, metadataResult) == "allowed" && (r.Half == "" || half == "egress") {
+			r.Half, r.Rule = half, ruleKey(word(filter, metadataPolicy))
+		}
 	}
-	if rule != "none" {
-		r.Rule = rule
+}
+
+// blameName reads the id of the rules that judged a connection, and the rule that denied or
+// allowed it.
+func (r *Request) blameName(c *dataaccesslogv3.AccessLogCommon) (id string) {
+	var allowed string
+	for key, value := range c.GetMetadata().GetFilterMetadata()[metadataNetwork].GetFields() {
+		before, word, _ := strings.Cut(key, ".")
+		switch word {
+		case metadataShadow:
+			id = before
+		case metadataShadowID:
+			allowed = value.GetStringValue()
+		}
 	}
+	_, denied, found := strings.Cut(r.Details, "rbac_access_denied_matched_policy[")
+	policy := allowed
+	if found {
+		r.Denied = true
+		policy, _, _ = strings.Cut(denied, "]")
+	}
+	r.Rule = ruleKey(policy)
+	if r.Rule == "" {
+		r.Half = strings.TrimPrefix(strings.TrimPrefix(policy, defaultKey), "-")
+	}
+	return id
+}
+
+// ruleKey is empty for what is no rule.
+func ruleKey(policy string) string {
+	if strings.HasPrefix(policy, defaultKey) {
+		return ""
+	}
+	return policy
 }
 
 func addrPort(a *corev3.Address) netip.AddrPort {

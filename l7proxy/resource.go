@@ -8,7 +8,6 @@ import (
 	"fmt"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	networkrbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -134,11 +133,9 @@ func build(profiles map[string]*merged, ports map[string]uint16, mark uint32) (r
 			ids[key] = hash(packed(m.route("")).Value)
 			rs.add(key, packed(m.route(ids[key])))
 		case program.L7TLS:
-			rules := m.names()
-			ids[key] = hash(packed(rules).Value)
+			ids[key] = hash(packed(m.names("")).Value)
 			rs.add(key, packed(&corev3.TypedExtensionConfig{
-				Name:        key,
-				TypedConfig: packed(&networkrbacv3.RBAC{Rules: rules, StatPrefix: ids[key]}),
+				Name: key, TypedConfig: packed(m.names(ids[key])),
 			}))
 		}
 	}

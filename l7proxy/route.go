@@ -6,6 +6,7 @@ import (
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	httprbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	networkrbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -28,16 +29,20 @@ func filterNames() []string {
 // Keys of the policies of the filter "refused".
 const (
 	refusedEscape     = "refused:escape"
+	refusedDots       = "refused:dots"
 	refusedParameters = "refused:parameters"
 	refusedBytes      = "refused:bytes"
 )
 
 // refused denies what Envoy lets through though it cannot be judged: a "%" without two hexadecimal
-// digits, a segment of parameters only, and bytes that are not printable ASCII.
+// digits, a segment of parameters only, bytes that are not printable ASCII, and the dot segments
+// that its normalisation leaves: it decodes "%2e%2e;x" only after it has removed dot segments, and
+// the rules would take what a server may understand as the parent for a segment.
 func refused() policies {
 	ps := policies{}
 	ps.add(refusedEscape, header(":path", expression(
 		`(?s)[^?]*%(?:[0-9A-Fa-f]?|[0-9A-Fa-f]?[^0-9A-Fa-f].*)`)))
+	ps.add(refusedDots, header(":path", expression(`(?s)[^?]*/\.\.?(?:;[^/?]*)?(?:[/?].*)?`)))
 	ps.add(refusedParameters, header(":path", expression(`(?s)[^?]*/;.*`)))
 	ps.add(refusedBytes, not(header(":path", expression(`[!-~]*`))))
 	return ps
@@ -46,7 +51,7 @@ func refused() policies {
 // route is the part of an HTTP profile that a new generation changes. The rules hang on the route
 // configuration, so that they apply to whatever route is chosen.
 func (m *merged) route(name string) *routev3.RouteConfiguration {
-	filters := map[string]*anypb.Any{filterRefused: perRoute(refused(), rbacv3.RBAC_DENY)}
+	filters := map[string]*anypb.Any{filterRefused: perRoute(filterRefused, refused(), rbacv3.RBAC_DENY)}
 	for _, half := range []struct {
 		judgement   *judgement
 		deny, allow string
@@ -60,9 +65,9 @@ func (m *merged) route(name string) *routev3.RouteConfiguration {
 		}
 		filters[half.deny] = disabled()
 		if len(half.judgement.deny) > 0 {
-			filters[half.deny] = perRoute(half.judgement.deny, rbacv3.RBAC_DENY)
+			filters[half.deny] = perRoute(half.deny, half.judgement.deny, rbacv3.RBAC_DENY)
 		}
-		filters[half.allow] = perRoute(half.judgement.allow, rbacv3.RBAC_ALLOW)
+		filters[half.allow] = perRoute(half.allow, half.judgement.allow, rbacv3.RBAC_ALLOW)
 	}
 	return &routev3.RouteConfiguration{
 		Name:                               m.key,
@@ -84,16 +89,20 @@ func (m *merged) route(name string) *routev3.RouteConfiguration {
 	}
 }
 
-func perRoute(ps policies, action rbacv3.RBAC_Action) *anypb.Any {
-	return packed(&httprbacv3.RBACPerRoute{Rbac: &httprbacv3.RBAC{Rules: ps.rbac(action)}})
+// perRoute gives a filter its rules. Its name goes before what it writes into the log.
+func perRoute(filter string, ps policies, action rbacv3.RBAC_Action) *anypb.Any {
+	return packed(&httprbacv3.RBACPerRoute{Rbac: &httprbacv3.RBAC{
+		Rules: ps.rbac(action), RulesStatPrefix: filter + ".",
+	}})
 }
 
 func disabled() *anypb.Any { return packed(&routev3.FilterConfig{Disabled: true}) }
 
 // names is the part of a TLS profile that a new generation changes: one DENY filter of all that a
-// connection must not be, so that one resource changes both halves at once.
-func (m *merged) names() *rbacv3.RBAC {
-	all := policies{}
+// connection must not be, so that one resource changes both halves at once. Its shadow rules decide
+// nothing: they write the id and the rule that allows into the log.
+func (m *merged) names(id string) *networkrbacv3.RBAC {
+	deny, allow := policies{}, policies{}
 	for _, half := range []struct {
 		judgement *judgement
 		name      string
@@ -101,15 +110,26 @@ func (m *merged) names() *rbacv3.RBAC {
 		if half.judgement == nil {
 			continue
 		}
-		for key, policy := range half.judgement.deny {
-			if key == defaultKey {
-				key += "-" + half.name
-			}
-			for _, p := range policy.Permissions {
-				all.add(key, p)
-			}
-		}
-		all.add(defaultKey+"-"+half.name, not(half.judgement.allow.permissions()))
+		deny.join(half.judgement.deny, half.name)
+		allow.join(half.judgement.allow, half.name)
+		deny.add(defaultKey+"-"+half.name, not(half.judgement.allow.permissions()))
 	}
-	return all.rbac(rbacv3.RBAC_DENY)
+	return &networkrbacv3.RBAC{
+		StatPrefix:            "profile",
+		Rules:                 deny.rbac(rbacv3.RBAC_DENY),
+		ShadowRules:           allow.rbac(rbacv3.RBAC_ALLOW),
+		ShadowRulesStatPrefix: id + ".",
+	}
+}
+
+// join adds the policies of a half, whose default is named after it.
+func (ps policies) join(of policies, half string) {
+	for key, policy := range of {
+		if key == defaultKey {
+			key += "-" + half
+		}
+		for _, p := range policy.Permissions {
+			ps.add(key, p)
+		}
+	}
 }

@@ -75,9 +75,12 @@ func TestServer(t *testing.T) {
 				}
 			}
 			r := p.reported(func(r Request) bool { return r.Server == server && r.Path == "/admin" })
-			t.Logf("%+v", r)
-			if r.Code != 403 || !r.Denied || r.Generation != "7" || r.Profile != "k" || r.Method != "GET" ||
+			if r.Code != 403 || !r.Denied || r.Half != "ingress" || r.Rule != "" || r.Generation != "7" || r.Profile != "k" || r.Method != "GET" ||
 				r.Client.Addr() != netip.MustParseAddr(map[string]string{server4: client4, server6: client6}[ip]) {
+				t.Errorf("reported %+v", r)
+			}
+			r = p.reported(func(r Request) bool { return r.Server == server && r.Code == 200 })
+			if r.Denied || r.Half != "ingress" || r.Rule != "shop.cart.read" || r.Path != "/public/x" {
 				t.Errorf("reported %+v", r)
 			}
 		})
