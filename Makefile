@@ -3,7 +3,9 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
-export LC_ALL := C # one order of files everywhere
+
+# One order of files everywhere.
+export LC_ALL := C
 
 C := $(wildcard bpf/*.c bpf/*.h bpf/*/*.c bpf/*/*.h)
 SCRIPTS := $(wildcard scripts/*) .ci/run
