@@ -14,9 +14,16 @@ deny contains violation if {
 	count(ports) > 0
 	violation := {
 		"span": rule.l4_span,
-		"message": sprintf("allow of the whole public space on %s", [concat(", ", ports)]),
+		"message": sprintf("allow of the whole public space on %s", [listed(ports)]),
 		"help": "name the peers that administer this, such as an office's cidrs, or leave the port out",
 	}
+}
+
+listed(ports) := concat(", ", ports) if count(ports) <= 4
+
+listed(ports) := text if {
+	count(ports) > 4
+	text := sprintf("%s and %d more", [concat(", ", array.slice(ports, 0, 3)), count(ports) - 3])
 }
 
 open(rule) if rule.whole_ipv4

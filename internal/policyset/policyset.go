@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package policyset leads from the text of policies to a Module that may be used: parsed, checked
+// and passed by the guardrails. The author's verbs and the agent take the same way.
+//
+// It reads no files and compiles nothing.
+//
+//	files, err := source.Load(paths, os.Stdin)
+//	module, diags, err := policyset.Read(ctx, files, policyset.Options{})
+//
+// Invariants: the Module is nil when any diagnostic is an error, so that no caller can use what is
+// wrong; the diagnostics are in file order.
+package policyset
+
+import (
+	"context"
+
+	"mpol/compiler/guard"
+	"mpol/internal/source"
+	"mpol/lang"
+	"mpol/lang/check"
+	"mpol/lang/diag"
+)
+
+// Options say what is asked beside the language itself.
+type Options struct {
+	// Check is passed on; its Today makes a passed @expires an error.
+	Check check.Options
+	// Guard says which guardrails run; the zero value stands for the built-in ones.
+	Guard guard.Options
+}
+
+// Read returns the Module of files and every diagnostic about them. Guardrails judge only what the
+// language allows: where there is an error before them, they are silent. The error is that of the
+// guardrails' evaluation, such as the end of ctx.
+func Read(ctx context.Context, files []source.File, opt Options) (*check.Module, diag.List, error) {
+	var list diag.List
+	var trees []*lang.File
+	var names []string
+	for _, f := range files {
+		tree, found := lang.Parse(f.Name, f.Text)
+		list = append(list, found...)
+		trees, names = append(trees, tree), append(names, f.Name)
+	}
+	module, found := check.Check(trees, opt.Check)
+	list = append(list, found...)
+	if !list.HasErrors() {
+		denied, err := guard.Run(ctx, module, opt.Guard)
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, denied...)
+	}
+	list.Sort(names)
+	if list.HasErrors() {
+		module = nil
+	}
+	return module, list, nil
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policyset
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mpol/compiler/guard"
+	"mpol/internal/source"
+	"mpol/lang/check"
+	"mpol/lang/diag"
+)
+
+const (
+	names = "package shop\n\nworkload web = app = \"web\"\n"
+	web   = "package shop\n\ndefault deny\n\n@owner(\"team-web\")\npolicy web for web {\n  egress none\n  ingress { pages: allow from world on tcp/443 }\n}\n"
+)
+
+func TestRead(t *testing.T) {
+	failing := guard.Options{Guardrails: []guard.Guardrail{{Name: "x", File: "x/x.rego", Text: "package mpol.guardrails.x"}}}
+	june := func(day int) check.Options {
+		return check.Options{Today: time.Date(2027, 6, day, 23, 0, 0, 0, time.UTC)}
+	}
+	tests := []struct {
+		name  string
+		files []string
+		opt   Options
+		want  []diag.Code
+		ok    bool
+	}{
+		{"good", []string{names, web}, Options{}, nil, true},
+		{"broken text", []string{names, web, "package shop\n\nworkload db = "}, Options{}, []diag.Code{diag.Syntax}, false},
+		{"wrong meaning", []string{web}, Options{}, []diag.Code{diag.WrongKind}, false},
+		{"guardrail", []string{names, "package shop\n\ndefault deny\n\npolicy web for web {\n  ingress none\n  egress none\n}\n"}, Options{}, []diag.Code{"guard/owner"}, false},
+		{"broken guardrail", []string{names, web}, Options{Guard: failing}, []diag.Code{guard.CodeFailed}, false},
+		{"guardrail after an error", []string{web}, Options{Guard: failing}, []diag.Code{diag.WrongKind}, false},
+		{"last day", []string{names + "\n@expires(\"2027-06-30\") cidrs x = 10.0.0.0/8\n", web}, Options{Check: june(30)}, nil, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var files []source.File
+			for i, text := range tt.files {
+				files = append(files, source.File{Name: string(rune('a'+i)) + ".mpol", Text: []byte(text)})
+			}
+			m, list, err := Read(t.Context(), files, tt.opt)
+			if err != nil {
+				t.Fatalf("Read: %v", err)
+			}
+			var codes []diag.Code
+			for _, d := range list {
+				if d.Severity == diag.Error {
+					codes = append(codes, d.Code)
+				}
+			}
+			if diff := cmp.Diff(tt.want, codes); diff != "" {
+				t.Errorf("codes (-want +got):\n%s", diff)
+			}
+			if (m != nil) != tt.ok {
+				t.Errorf("module = %v, want one: %v", m, tt.ok)
+			}
+		})
+	}
+}
+
+func TestReadCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	files := []source.File{{Name: "a.mpol", Text: []byte(names)}, {Name: "b.mpol", Text: []byte(web)}}
+	if _, _, err := Read(ctx, files, Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Read = %v, want the error of the context", err)
+	}
+}
