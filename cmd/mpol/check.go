@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"mpol/lang/diag"
+)
+
+func newCheck(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check PATH...",
+		Short: "Report every mistake in policies",
+		Long: `Check reads .mpol files, folders of them, or the standard input (-), and reports every mistake:
+of the text, of what it means, and against the guardrails. It judges no test: mpol test does.`,
+		Args: paths,
+	}
+	f := addFormat(c)
+	today := addToday(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		set, err := read(c.Context(), s, args, today)
+		if err != nil {
+			return err
+		}
+		if err := writeDiagnostics(s.out, *f, set.list, set.files); err != nil {
+			return err
+		}
+		if *f == human {
+			if _, err := fmt.Fprintln(s.out, set.summary()); err != nil {
+				return err
+			}
+		}
+		if set.list.HasErrors() {
+			return outcome(exitPolicy)
+		}
+		return nil
+	}
+	return c
+}
+
+// summary says in one line what was read and what is wrong with it.
+func (set *policies) summary() string {
+	errs, warnings := 0, 0
+	for _, d := range set.list {
+		if d.Severity == diag.Error {
+			errs++
+		} else {
+			warnings++
+		}
+	}
+	text := count(len(set.files), "file", "files")
+	if set.module != nil {
+		text += ", " + count(len(set.module.Policies), "policy", "policies")
+		text += ", " + count(len(set.module.Tests), "test", "tests")
+	}
+	switch {
+	case errs > 0 && warnings > 0:
+		return text + ": " + count(errs, "error", "errors") + ", " + count(warnings, "warning", "warnings")
+	case errs > 0:
+		return text + ": " + count(errs, "error", "errors")
+	case warnings > 0:
+		return text + ": ok, " + count(warnings, "warning", "warnings")
+	}
+	return text + ": ok"
+}
