@@ -204,10 +204,15 @@ func (p *proxy) redirect(port uint16) {
 		return
 	}
 	p.nft[port] = true
-	for family, ip := range map[string]string{"ip": "127.0.0.1", "ip6": "[::1]"} {
-		rule := fmt.Sprintf("add rule inet l7test prerouting meta nfproto %s meta mark %d meta l4proto tcp tproxy %s to %s:%d",
-			map[string]string{"ip": "ipv4", "ip6": "ipv6"}[family], port, family, ip, port)
-		if out, err := exec.Command("nft", rule).CombinedOutput(); err != nil {
+	// As the datapath: to the listener, and a reset where there is none.
+	for _, rule := range []string{
+		"meta nfproto ipv4 meta mark %d meta l4proto tcp tproxy ip to 127.0.0.1:%d accept",
+		"meta nfproto ipv6 meta mark %d meta l4proto tcp tproxy ip6 to [::1]:%d accept",
+		"meta mark %d meta l4proto tcp reject with tcp reset",
+	} {
+		rule = "add rule inet l7test prerouting " + rule
+		args := []any{port, port}[:strings.Count(rule, "%d")]
+		if out, err := exec.Command("nft", fmt.Sprintf(rule, args...)).CombinedOutput(); err != nil {
 			p.t.Fatalf("nft %s: %v: %s", rule, err, out)
 		}
 	}
