@@ -3,9 +3,16 @@
 package dnsproxy
 
 import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
@@ -66,4 +73,80 @@ func TestDig(t *testing.T) {
 			t.Errorf("dig %s complains:\n%s", transport, out)
 		}
 	}
+}
+
+// startUnbound runs a real unbound with local data on loopback and returns where it listens.
+func startUnbound(t testing.TB, records ...string) netip.AddrPort {
+	t.Helper()
+	at, _ := runUnbound(t, records...)
+	return at
+}
+
+// runUnbound is startUnbound that also returns the process.
+func runUnbound(t testing.TB, records ...string) (at netip.AddrPort, pid int) {
+	t.Helper()
+	path, err := exec.LookPath("unbound")
+	if err != nil {
+		if path = "/usr/sbin/unbound"; !exists(path) {
+			t.Skip("unbound is missing: apt-get install unbound")
+		}
+	}
+	at = freePort(t)
+	conf := fmt.Sprintf(`server:
+  interface: %v@%d
+  port: %d
+  username: ""
+  chroot: ""
+  directory: "%s"
+  pidfile: ""
+  use-syslog: no
+  logfile: ""
+  do-daemonize: no
+  num-threads: 1
+  module-config: "iterator"
+  access-control: 127.0.0.0/8 allow
+`, at.Addr(), at.Port(), at.Port(), t.TempDir())
+	conf += "  local-zone: \".\" static\n"
+	for _, r := range records {
+		conf += fmt.Sprintf("  local-data: '%s'\n", r)
+	}
+	conf += "remote-control:\n  control-enable: no\n"
+	file := filepath.Join(t.TempDir(), "unbound.conf")
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "-d", "-c", file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	m := new(dns.Msg)
+	m.SetQuestion("ready.", dns.TypeA)
+	c := dns.Client{Timeout: 100 * time.Millisecond}
+	for end := time.Now().Add(patience); ; {
+		if _, _, err := c.Exchange(m, at.String()); err == nil {
+			return at, cmd.Process.Pid
+		} else if time.Now().After(end) {
+			t.Fatalf("unbound does not answer at %v: %v", at, err)
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, os.ErrNotExist)
+}
+
+// freePort finds a port of 127.0.0.1 that is free over TCP and UDP.
+func freePort(t testing.TB) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
 }
