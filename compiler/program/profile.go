@@ -48,7 +48,9 @@ type RequestRule struct {
 }
 
 // ProfileRow leads from a judged flow to its profile. Tables and classes are indexes, -1 where the
-// half is absent or ungoverned; NameClass is -1 unless a live name set took part.
+// half is absent or ungoverned; NameClass is -1 unless a live name set took part. A live name set
+// takes part if its own entry for the flow is that of an allow rule (Rank modulo 4 is 1); where
+// several do and their rows do not all lead to one profile, the flow is denied.
 type ProfileRow struct {
 	Egress       int    `json:"egress"`
 	EgressClass  int    `json:"egress_class"`

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler
+
+import (
+	"mpol/compiler/program"
+	"mpol/lang/check"
+	"mpol/lang/diag"
+)
+
+// Compile makes the program of a module for an inventory. The program is nil when a diagnostic is
+// an error; otherwise there may be warnings.
+func Compile(m *check.Module, inv program.Inventory) (*program.Program, diag.List) {
+	c := newCompilation(m, inv)
+	c.checkInventory()
+	c.checkLimits()
+	if !c.diags.HasErrors() {
+		c.lower()
+	}
+	c.diags.Sort(m.Files)
+	if c.diags.HasErrors() {
+		return nil, c.diags
+	}
+	return &program.Program{Rules: c.rules, Tables: c.tables}, c.diags
+}
+
+// Resolve makes the rules of a module for an inventory, numbered but not lowered.
+func Resolve(m *check.Module, inv program.Inventory) program.Rules {
+	return newCompilation(m, inv).rules
+}
+
+// compilation is one run of Compile.
+type compilation struct {
+	module *check.Module
+	rules  program.Rules
+	places []place // by RuleID
+	diags  diag.List
+
+	space  *space
+	scopes []*scope // of c.tables.Tables, at the same indexes
+	tables program.Tables
+}
+
+// place is where a RuleID stands; rule is nil for a default.
+type place struct {
+	span diag.Span
+	rule *check.Rule
+}
+
+// lower fills in c.tables.
+func (c *compilation) lower() {
+	c.space = newSpace(&c.rules)
+	c.tables.Ungoverned = program.Verdict{
+		Allow: c.rules.Default == program.Allow, Rank: rankDefault, Rule: c.rules.DefaultRule,
+	}
+	c.tables.Identities = c.space.identityKeys()
+	c.tables.Addresses = c.space.addresses
+	c.tables.Sockets = c.space.sockets
+	c.lowerSubjects()
+	c.lint()
+	if c.diags.HasErrors() {
+		return
+	}
+	c.lowerProfiles()
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler
+
+import "mpol/compiler/program"
+
+// profile makes the profile of a row.
+func (c *compilation) profile(row program.ProfileRow, use *profileUse) program.Profile {
+	p := program.Profile{
+		Key: c.profileKey(row, use), Kind: use.kind, Port: row.Port, Looped: row.Looped, Local: use.local,
+	}
+	if row.Egress >= 0 {
+		s := c.scopes[row.Egress]
+		var names *class
+		if row.NameClass >= 0 {
+			names = &s.classes[row.NameClass]
+		}
+		p.Egress = c.half(s, &s.classes[row.EgressClass], names, row.Port)
+	}
+	if row.Ingress >= 0 {
+		s := c.scopes[row.Ingress]
+		p.Ingress = c.half(s, &s.classes[row.IngressClass], nil, row.Port)
+	}
+	return p
+}
+
+// half makes what a table asks of the requests of a class, and of a name set unless names is nil.
+func (c *compilation) half(s *scope, static, names *class, port uint16) *program.Half {
+	h := &program.Half{Tiers: []program.HalfTier{}}
+	for _, t := range s.tiers {
+		ht := program.HalfTier{Default: t.defaults, DefaultRule: t.defaultRule}
+		for _, r := range t.rules {
+			if !coversPort(r.Rule, program.ProtoTCP, port) {
+				continue
+			}
+			rules := c.requestRules(s, r, static, names)
+			if r.Action == program.Deny {
+				ht.Deny = append(ht.Deny, rules...)
+			} else {
+				ht.Allow = append(ht.Allow, rules...)
+			}
+		}
+		h.Tiers = append(h.Tiers, ht)
+	}
+	if last := h.Tiers[len(h.Tiers)-1]; last.Default == program.Pass {
+		h.Tiers = append(h.Tiers, program.HalfTier{Default: c.rules.Default, DefaultRule: c.rules.DefaultRule})
+	}
+	return h
+}
+
+// requestRules returns r as it speaks of requests: once if it holds for the class, whatever the
+// Host, else once for each of its domain peers that is in the name set.
+func (c *compilation) requestRules(s *scope, r *scopeRule, static, names *class) []program.RequestRule {
+	rr := program.RequestRule{Rule: r.ID, Key: c.rules.Source(r.ID).Key, Every: r.L7 == nil}
+	if r.L7 != nil {
+		rr.HTTP, rr.SNI = r.L7.HTTP, r.L7.SNI
+	}
+	if s.static(r, static) {
+		return []program.RequestRule{rr}
+	}
+	if names == nil || !s.named(r, names) {
+		return nil
+	}
+	if rr.Every {
+		return []program.RequestRule{rr}
+	}
+	var out []program.RequestRule
+	for i, p := range r.peers {
+		for _, q := range names.names {
+			if p == q {
+				rr.Names = &r.domains[i]
+				out = append(out, rr)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+
+	"mpol/compiler/program"
+	"mpol/lang/diag"
+)
+
+// checkInventory reports an inventory in which it is not certain who an address is.
+func (c *compilation) checkInventory() {
+	wrong := func(format string, args ...any) {
+		c.diags.Add(diag.Diagnostic{Code: CodeInventory, Summary: fmt.Sprintf(format, args...)})
+	}
+	inv := &c.rules.Inventory
+	owner := make(map[netip.Addr]string)
+	for _, a := range inv.Node {
+		owner[a.Unmap()] = "this node"
+	}
+	for i, w := range inv.Workloads {
+		if i > 0 && inv.Workloads[i-1].Name >= w.Name {
+			wrong("workloads %q and %q are not sorted by unique names", inv.Workloads[i-1].Name, w.Name)
+		}
+		for j := range w.Labels[min(1, len(w.Labels)):] {
+			if w.Labels[j].Key >= w.Labels[j+1].Key {
+				wrong("the labels of workload %q are not sorted by unique keys", w.Name)
+			}
+		}
+		switch {
+		case w.Cgroup != "" && w.Interface != "":
+			wrong("workload %q has both an interface and a cgroup", w.Name)
+		case w.Cgroup != "" && len(w.Addresses) > 0:
+			wrong("workload %q lives in a cgroup and has an address of its own", w.Name)
+		}
+		for _, a := range w.Addresses {
+			a = a.Unmap()
+			switch other, taken := owner[a]; {
+			case !a.IsValid() || a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "":
+				wrong("workload %q cannot have the address %s", w.Name, a)
+			case taken:
+				wrong("the address %s belongs to workload %q and to %s", a, w.Name, other)
+			}
+			owner[a] = fmt.Sprintf("workload %q", w.Name)
+		}
+	}
+}
+
+// checkLimits reports what verdicts cannot express, and what this version does not do.
+func (c *compilation) checkLimits() {
+	if len(c.rules.Tiers) > (rankDefault-1)/ranksATier {
+		c.diags.Add(diag.Diagnostic{Code: CodeTooMany, Summary: fmt.Sprintf("%d tiers are more than 63", len(c.rules.Tiers))})
+	}
+	if len(c.places) > math.MaxUint16 {
+		c.diags.Add(diag.Diagnostic{Code: CodeTooMany, Summary: fmt.Sprintf("%d rules are more than 65,000", len(c.places))})
+	}
+	for i := range c.rules.Policies {
+		for _, d := range []program.Direction{program.Egress, program.Ingress} {
+			b := c.rules.Policies[i].Block(d)
+			for j := range len(rulesOf(b)) {
+				c.checkRule(&b.Rules[j], d)
+			}
+		}
+	}
+}
+
+func rulesOf(b *program.Block) []program.Rule {
+	if b == nil {
+		return nil
+	}
+	return b.Rules
+}
+
+// checkRule reports a rule that cannot be lowered.
+func (c *compilation) checkRule(r *program.Rule, d program.Direction) {
+	rule := c.places[r.ID].rule
+	add := func(code diag.Code, span diag.Span, help, format string, args ...any) {
+		c.diags.Add(diag.Diagnostic{Code: code, Span: span, Summary: fmt.Sprintf(format, args...), Help: help})
+	}
+	if r.Action == program.Pass {
+		add(diag.NotSupported, rule.PlaceSpan, "", "a rule that passes is not supported yet")
+	}
+	if d == program.Ingress && hasDomain(r.Peers) {
+		add(diag.DomainIngress, rule.PeersSpan, "", "a domain is a peer in egress only")
+	}
+	for _, p := range r.Peers.Except {
+		if p.Kind == program.PeerDomain && len(p.Domain.Except) > 0 {
+			add(diag.NotSupported, rule.PeersSpan, "", "an `except` inside of an `except` of domains is not supported")
+		}
+	}
+	for _, l := range r.L4 {
+		if !l.Any && l.Proto == noProto {
+			add(diag.BadL4, rule.L4Span, "", "protocol 0 is not supported")
+		}
+	}
+	if r.L7 == nil {
+		return
+	}
+	if r.L7.Kind == program.L7DNS {
+		c.checkDNS(r, d, add)
+		return
+	}
+	ports := 0
+	for _, l := range r.L4 {
+		if l.Any || l.Proto != program.ProtoTCP {
+			add(diag.L7Protocol, rule.L4Span, "write `tcp/any`, or ports of tcp", "%s works over tcp alone", r.L7.Kind)
+			return
+		}
+		ports += int(l.Last) - int(l.First) + 1
+	}
+	if ports > maxL7Ports {
+		add(CodeL7Ports, rule.L4Span, "name the ports that are in use",
+			"%s over %d ports: each needs a listener, and there may be %d", r.L7.Kind, ports, maxL7Ports)
+	}
+}
+
+// checkDNS: questions are judged in egress, at port 53, for servers with an address.
+func (c *compilation) checkDNS(r *program.Rule, d program.Direction, add func(diag.Code, diag.Span, string, string, ...any)) {
+	rule := c.places[r.ID].rule
+	if d == program.Ingress {
+		add(diag.NotSupported, rule.PlaceSpan, "", "a dns part in ingress is not supported yet")
+	}
+	if hasDomain(r.Peers) {
+		add(diag.NotSupported, rule.PeersSpan, "", "a dns part with a domain peer is not supported")
+	}
+	for _, l := range r.L4 {
+		if l.Any || l.First != portDNS || l.Last != portDNS {
+			add(CodeDNSPort, rule.L4Span, "write `on udp/53, tcp/53`", "a dns part works at port 53 alone")
+			return
+		}
+	}
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler
+
+import (
+	"fmt"
+	"slices"
+
+	"mpol/compiler/program"
+	"mpol/lang/diag"
+)
+
+// maxL7Ports bounds the ports of one rule with an L7 part: each may need a listener.
+const maxL7Ports = 1024
+
+// lint reports rules that cannot stand together, in every table of the inventory and in every
+// policy by itself.
+func (c *compilation) lint() {
+	scopes := slices.Clone(c.scopes)
+	for i := range c.rules.Policies {
+		for _, d := range []program.Direction{program.Egress, program.Ingress} {
+			if c.rules.Policies[i].Block(d) != nil {
+				s := newScope(&c.rules, d, []int{i})
+				s.table = &program.Table{}
+				s.classify(c.space)
+				scopes = append(scopes, s)
+			}
+		}
+	}
+	seen := make(map[[2]program.RuleID]bool)
+	for _, s := range scopes {
+		for i, a := range s.rules {
+			c.lintDNS(s, a)
+			for _, b := range s.rules[i+1:] {
+				if k := [2]program.RuleID{a.ID, b.ID}; !seen[k] && (a.L7 != nil || b.L7 != nil) && s.overlap(a, b) {
+					seen[k] = true
+					c.lintPair(a, b)
+				}
+			}
+		}
+	}
+}
+
+// lintPair reports two rules of one scope that overlap, a before b in file order.
+func (c *compilation) lintPair(a, b *scopeRule) {
+	at, before := c.places[b.ID], c.places[a.ID]
+	switch {
+	case a.L7 != nil && b.L7 != nil && a.L7.Kind != b.L7.Kind:
+		c.diags.Add(diag.Diagnostic{
+			Code: diag.L7Mixed, Span: at.span,
+			Summary: fmt.Sprintf("this rule asks for %s where an earlier one asks for %s, with peers and ports in common", b.L7.Kind, a.L7.Kind),
+			Help:    "give the two rules different ports, or take the peers of one from the other with `except`",
+			Related: []diag.Related{{Span: before.span, Summary: "the rule for " + a.L7.Kind.String()}},
+		})
+	case a.Action == program.Allow && b.Action == program.Allow && (a.L7 == nil) != (b.L7 == nil):
+		plain, narrow := a, b
+		if a.L7 != nil {
+			plain, narrow = b, a
+		}
+		if plain.tier > narrow.tier {
+			return
+		}
+		c.diags.Add(diag.Diagnostic{
+			Code: CodeL7Widened, Severity: diag.Warning, Span: at.span,
+			Summary: fmt.Sprintf("%s allows every request that %s would narrow, for the peers and ports that both cover",
+				c.rules.Source(plain.ID).Name, c.rules.Source(narrow.ID).Name),
+			Help:    fmt.Sprintf("give %s the same %s part, or other peers or ports", c.rules.Source(plain.ID).Name, narrow.L7.Kind),
+			Related: []diag.Related{{Span: before.span, Summary: "the other rule"}},
+		})
+	}
+}
+
+// lintDNS reports rules that the DNS proxy cannot keep to: it judges a question whatever protocol
+// carries it, and owns port 53 of its subjects.
+func (c *compilation) lintDNS(s *scope, r *scopeRule) {
+	if !s.proxied {
+		return
+	}
+	udp, tcp := coversPort(r.Rule, program.ProtoUDP, portDNS), coversPort(r.Rule, program.ProtoTCP, portDNS)
+	switch {
+	case tcp && r.L7 != nil && r.L7.Kind != program.L7DNS:
+		c.diags.Add(diag.Diagnostic{
+			Code: CodeDNSPort, Span: c.places[r.ID].rule.L4Span,
+			Summary: fmt.Sprintf("tcp/53 of this subject goes to the DNS proxy and cannot be judged as %s", r.L7.Kind),
+			Help:    "leave port 53 out: tcp/1-52, tcp/54-65535",
+		})
+	case udp != tcp && !onlyDomains(r.Rule):
+		c.diags.Add(diag.Diagnostic{
+			Code: CodeDNSPort, Span: c.places[r.ID].rule.L4Span,
+			Summary: "this subject's questions are judged alike over udp and tcp, and the rule covers port 53 of one alone",
+			Help:    "write udp/53, tcp/53, or leave port 53 out of the range",
+		})
+	}
+}
+
+func onlyDomains(r *program.Rule) bool {
+	return !slices.ContainsFunc(r.Peers.Include, func(p program.Peer) bool { return p.Kind != program.PeerDomain })
+}
+
+// overlap reports whether a flow may match both rules.
+func (s *scope) overlap(a, b *scopeRule) bool {
+	if !slices.ContainsFunc(a.L4, func(l program.L4) bool {
+		return slices.ContainsFunc(b.L4, func(m program.L4) bool {
+			return l.Any || m.Any || l.Proto == m.Proto && l.First <= m.Last && m.First <= l.Last
+		})
+	}) {
+		return false
+	}
+	for i := range a.domains {
+		for j := range b.domains {
+			if domainsOverlap(&a.domains[i], &b.domains[j]) {
+				return true
+			}
+		}
+	}
+	for i := range s.classes {
+		cl := &s.classes[i]
+		x, y := s.static(a, cl), s.static(b, cl)
+		if x && y || cl.internet && (x && len(b.domains) > 0 || y && len(a.domains) > 0) {
+			return true
+		}
+	}
+	return sharePeer(a.Rule, b.Rule)
+}
+
+// sharePeer reports whether both rules have one and the same peer whole, so that they overlap even
+// where the inventory has nobody of it.
+func sharePeer(a, b *program.Rule) bool {
+	return len(a.Peers.Except)+len(b.Peers.Except) == 0 && slices.ContainsFunc(a.Peers.Include, func(p program.Peer) bool {
+		return slices.ContainsFunc(b.Peers.Include, func(q program.Peer) bool { return p.String() == q.String() })
+	})
+}

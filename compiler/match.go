@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler
+
+import (
+	"net/netip"
+	"slices"
+
+	"mpol/compiler/program"
+)
+
+// holds reports whether every address of id's cell under id's owner is of peer p, which is no
+// domain. By the choice of the cells either all are or none.
+func (id *identity) holds(p program.Peer) bool {
+	switch p.Kind {
+	case program.PeerAny:
+		return true
+	case program.PeerWorkloads:
+		return id.owner == workload
+	case program.PeerHost:
+		return id.owner == host
+	case program.PeerWorld:
+		return id.owner == world
+	case program.PeerInternet:
+		return id.internet()
+	case program.PeerSelector:
+		return id.owner == workload && meets(id.labels, p.Selector)
+	case program.PeerPrefix:
+		return covers(p.Prefix, id.cell)
+	}
+	return false
+}
+
+// internet reports whether id is world outside of the special-purpose blocks: where names open.
+func (id *identity) internet() bool {
+	return id.owner == world &&
+		!slices.ContainsFunc(program.SpecialPurpose(), func(q netip.Prefix) bool { return covers(q, id.cell) })
+}
+
+func covers(outer, inner netip.Prefix) bool {
+	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
+}
+
+func meets(labels []program.Label, s *program.Selector) bool {
+	switch s.Op {
+	case program.OpIn, program.OpHas:
+		for _, l := range labels {
+			if l.Key == s.Key {
+				return s.Op == program.OpHas || slices.Contains(s.Values, l.Value)
+			}
+		}
+		return false
+	case program.OpNot:
+		return !meets(labels, s.Args[0])
+	}
+	for _, a := range s.Args {
+		if meets(labels, a) == (s.Op == program.OpOr) {
+			return s.Op == program.OpOr
+		}
+	}
+	return s.Op == program.OpAnd
+}
+
+// static reports whether the peers of r other than domains hold for a class.
+func (s *scope) static(r *scopeRule, c *class) bool {
+	holds := func(p program.Peer) bool {
+		return p.Kind != program.PeerDomain && s.atom(p, c)
+	}
+	return slices.ContainsFunc(r.Peers.Include, holds) && !slices.ContainsFunc(r.Peers.Except, holds)
+}
+
+// atom reports whether an atom holds for a class.
+func (s *scope) atom(p program.Peer, c *class) bool {
+	if c.holds == nil {
+		return false
+	}
+	text := p.String()
+	for i, a := range s.atoms {
+		if a.String() == text {
+			return c.holds[i]
+		}
+	}
+	return false
+}
+
+// named reports whether a domain peer of r is in the name set of a class.
+func (s *scope) named(r *scopeRule, c *class) bool {
+	return slices.ContainsFunc(r.peers, func(p int) bool { return slices.Contains(c.names, p) })
+}
+
+// implied reports whether r allows questions to the addresses of a class.
+func (s *scope) implied(r *scopeRule, c *class) bool {
+	return len(r.domains) > 0 && slices.ContainsFunc(r.Resolvers, func(a netip.Addr) bool {
+		return s.atom(program.Peer{Kind: program.PeerPrefix, Prefix: single(a)}, c)
+	})
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"mpol/compiler/program"
+	"mpol/compiler/verdict"
+)
+
+// ask evaluates the halves of a profile on a request.
+func ask(p *program.Profile, f verdict.Flow) bool {
+	r := asked{kind: p.Kind}
+	switch {
+	case p.Kind == program.L7HTTP && f.HTTP != nil:
+		path, ok := verdict.JudgePath(f.HTTP.Path)
+		if !ok || f.HTTP.Upgrade || strings.EqualFold(f.HTTP.Method, "CONNECT") {
+			return false
+		}
+		host := regexp.MustCompile(`\.?(:[0-9]+)?$`).ReplaceAllString(f.HTTP.Host, "")
+		r.method, r.path, r.host = f.HTTP.Method, path, host
+	case p.Kind == program.L7TLS && f.TLS != nil:
+		if f.TLS.Present {
+			r.host = strings.TrimSuffix(f.TLS.ServerName, ".")
+		}
+	default:
+		return false
+	}
+	return r.half(p.Egress) && r.half(p.Ingress)
+}
+
+// asked is a request in the form in which rules compare it.
+type asked struct {
+	kind               program.L7Kind
+	method, path, host string
+}
+
+func (r asked) half(h *program.Half) bool {
+	if h == nil {
+		return true
+	}
+	for _, t := range h.Tiers {
+		switch {
+		case slices.ContainsFunc(t.Deny, func(rr program.RequestRule) bool { return r.rule(rr, true) }):
+			return false
+		case slices.ContainsFunc(t.Allow, func(rr program.RequestRule) bool { return r.rule(rr, false) }):
+			return true
+		case t.Default != program.Pass:
+			return t.Default == program.Allow
+		}
+	}
+	return false
+}
+
+func (r asked) rule(rr program.RequestRule, deny bool) bool {
+	if rr.Names != nil && !r.named(deny, rr.Names.Matches) {
+		return false
+	}
+	if rr.Every {
+		return true
+	}
+	if r.kind == program.L7TLS {
+		return slices.ContainsFunc(rr.SNI, func(p program.NamePattern) bool { return r.named(deny, p.Matches) })
+	}
+	return slices.ContainsFunc(rr.HTTP, func(h program.HTTPRequest) bool {
+		method := len(h.Methods) == 0
+		for _, m := range h.Methods {
+			method = method || m == r.method || deny && strings.EqualFold(m, r.method)
+		}
+		return method && (h.Host == nil || r.named(deny, h.Host.Matches)) && regexp.MustCompile(pathExpression(h.Path, deny)).MatchString(r.path)
+	})
+}
+
+// named: a host that is none matches every deny and no allow.
+func (r asked) named(deny bool, matches func(program.Name) bool) bool {
+	if regexp.MustCompile(`^\[[0-9A-Fa-f:.]+\]$`).MatchString(r.host) {
+		return false
+	}
+	if !regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`).MatchString(r.host) {
+		return deny
+	}
+	return matches(program.ParseName(r.host))
+}
+
+// pathExpression is a path pattern as one expression.
+func pathExpression(p program.PathPattern, deny bool) string {
+	e := ""
+	for _, s := range p.Segments {
+		if s.Any {
+			e += "/[^/]+"
+		} else {
+			e += "/" + regexp.QuoteMeta(s.Literal)
+		}
+	}
+	switch {
+	case p.Regexp != "":
+		e = p.Regexp
+		if deny {
+			e = "(?:" + e + ")/?"
+		}
+	case p.Subtree:
+		e += "(/.*)?"
+	case e == "":
+		e = "/"
+	case deny:
+		e += "/?"
+	case p.TrailingSlash:
+		e += "/"
+	}
+	if deny {
+		return "(?i)^(?:" + e + ")$"
+	}
+	return "^(?:" + e + ")$"
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler_test
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"mpol/compiler"
+	"mpol/compiler/program"
+	"mpol/compiler/verdict"
+	"mpol/lang/diag"
+)
+
+// tally counts what the drawn programs gave, so that a property that holds of nothing is seen.
+type tally map[string]int
+
+// The lowered program and the reference evaluator agree on flows, questions and requests: for every
+// drawn program that compiles, on all of the universe from four of its ends.
+func TestTablesAgreeWithDecide(t *testing.T) {
+	seen := tally{}
+	rapid.Check(t, func(t *rapid.T) {
+		m := drawModule(t)
+		p, diags := compiler.Compile(m, universe())
+		if p == nil {
+			for _, d := range diags {
+				if d.Severity == diag.Error {
+					seen["error "+string(d.Code)]++
+				}
+			}
+			return
+		}
+		seen["program"]++
+		w := walk{&p.Tables}
+		es := ends()
+		for range 4 {
+			from := rapid.SampledFrom(es).Draw(t, "from")
+			for _, to := range es {
+				if from.Addr.Is4() == to.Addr.Is4() && from != to {
+					flows(t, p, w, from, to, seen)
+				}
+			}
+		}
+	})
+	for _, want := range []string{
+		"program", "deny egress", "deny ingress", "allow egress", "allow ingress", "redirect egress http", "redirect ingress http",
+		"redirect egress tls", "redirect egress dns", "conflict", "named redirect", "request allow", "request deny",
+		"question allow", "question deny", "never judged", "host workload redirect",
+	} {
+		if seen[want] == 0 {
+			t.Errorf("no drawn program gave %q: %v", want, seen)
+		}
+	}
+	t.Log(seen)
+}
+
+func flows(t *rapid.T, p *program.Program, w walk, from, to verdict.End, seen tally) {
+	toEnd := w.end(to)
+	for _, pt := range points() {
+		for _, names := range learned() {
+			f := verdict.Flow{From: from, To: to, Proto: pt.proto, Port: pt.port, Names: names}
+			if names != nil && (!toEnd.internet || special(to)) {
+				continue
+			}
+			v := verdict.Decide(&p.Rules, f)
+			got := w.flow(f)
+			if v.Judged() != got.judged {
+				t.Fatalf("%+v: Tables judge %v, Decide %+v", f, got.judged, v)
+			}
+			if !v.Judged() {
+				seen["never judged"]++
+				continue
+			}
+			if got.rowless || got.action != v.Action || got.half != v.Half || got.rule != v.Rule || got.l7 != v.L7 {
+				t.Fatalf("%+v:\nTables %+v\nDecide %+v\nrule of Tables %v\nrule of Decide %v",
+					f, got, v, p.Rules.Source(got.rule), p.Rules.Source(v.Rule))
+			}
+			count(seen, f, v)
+			switch {
+			case got.profile != nil:
+				requests(t, p, got.profile, f, seen)
+			case v.L7 == program.L7DNS && (to.Workload == ""):
+				questions(t, p, w, f, seen)
+			}
+		}
+	}
+}
+
+func count(seen tally, f verdict.Flow, v verdict.Verdict) {
+	key := v.Action.String() + " " + v.Half.String()
+	if v.Action == verdict.Redirect {
+		key += " " + v.L7.String()
+		if f.Names != nil && v.L7 != program.L7DNS {
+			seen["named redirect"]++
+		}
+		if f.From.Workload != "" && v.L7 != program.L7DNS {
+			seen["host workload redirect"]++
+		}
+	}
+	if v.Reason == verdict.Conflict {
+		key = "conflict"
+	}
+	seen[key]++
+}
+
+func special(e verdict.End) bool {
+	for _, p := range program.SpecialPurpose() {
+		if p.Contains(e.Addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func requests(t *rapid.T, p *program.Program, profile *program.Profile, f verdict.Flow, seen tally) {
+	hosts := []string{"a.example.com", "B.example.com.:80", "x.example.net:8080", "[::1]:80", "a@b", ""}
+	var fs []verdict.Flow
+	for _, host := range hosts {
+		for _, method := range []string{"GET", "POST", "get", "CONNECT"} {
+			for _, path := range []string{"/", "/public", "/public/x?q", "/public/../ADMIN/", "/admin", "/%zz"} {
+				f.HTTP, f.TLS = &verdict.HTTP{Method: method, Path: path, Host: host}, nil
+				fs = append(fs, f)
+			}
+		}
+		f.HTTP, f.TLS = nil, &verdict.TLS{ServerName: host, Present: host != ""}
+		fs = append(fs, f)
+	}
+	for _, f := range fs {
+		want := verdict.Decide(&p.Rules, f).Action == verdict.Allow
+		if got := ask(profile, f); got != want {
+			t.Fatalf("%+v %+v %+v:\nprofile %+v allows: %v\nDecide allows: %v", f, f.HTTP, f.TLS, profile, got, want)
+		}
+		if want {
+			seen["request allow"]++
+		} else {
+			seen["request deny"]++
+		}
+	}
+}
+
+func questions(t *rapid.T, p *program.Program, w walk, f verdict.Flow, seen tally) {
+	table := &w.t.Tables[w.end(f.From).bound.Egress]
+	for _, name := range []string{"a.example.com", "b.example.com", "x.y.example.com", "x.example.net", "other.test"} {
+		for _, typ := range []uint16{1, 16, 65} {
+			q := verdict.Question{Name: program.ParseName(name), Type: typ}
+			f.Question = &q
+			v := verdict.Decide(&p.Rules, f)
+			got := w.question(table, f.To.Addr, q)
+			if got.Allow != (v.Action == verdict.Allow) || got.Rule != v.Rule {
+				t.Fatalf("%+v %+v:\nTables %+v\nDecide %+v", f, q, got, v)
+			}
+			seen["question "+v.Action.String()]++
+		}
+	}
+}
+
+// Compile is deterministic to the byte.
+func TestCompileTwice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := drawModule(t)
+		a, _ := compiler.Compile(m, universe())
+		b, _ := compiler.Compile(m, universe())
+		if a == nil {
+			return
+		}
+		x, err := a.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := b.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(x, y) {
+			t.Fatalf("two dumps of one module differ:\n%s\n%s", x, y)
+		}
+	})
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mpol/compiler/program"
+)
+
+// lowerSubjects makes the tables that local workloads need and binds the workloads to them.
+func (c *compilation) lowerSubjects() {
+	found := make(map[string]*scope)
+	scopeOf := func(w *program.Workload, d program.Direction) *scope {
+		var ps []int
+		for i := range c.rules.Policies {
+			p := &c.rules.Policies[i]
+			if p.Block(d) != nil && (p.Subject.All || meets(w.Labels, p.Subject.Selector)) {
+				ps = append(ps, i)
+			}
+		}
+		if len(ps) == 0 {
+			return nil
+		}
+		key := fmt.Sprint(d, ps)
+		if found[key] == nil {
+			found[key] = newScope(&c.rules, d, ps)
+			c.scopes = append(c.scopes, found[key])
+		}
+		return found[key]
+	}
+	type pair struct{ egress, ingress *scope }
+	var pairs []pair
+	for i := range c.rules.Inventory.Workloads {
+		w := &c.rules.Inventory.Workloads[i]
+		if !w.Local() {
+			continue
+		}
+		c.tables.Subjects = append(c.tables.Subjects, program.Bound{
+			Workload: w.Name, Interface: w.Interface, Cgroup: w.Cgroup,
+		})
+		pairs = append(pairs, pair{scopeOf(w, program.Egress), scopeOf(w, program.Ingress)})
+	}
+	slices.SortFunc(c.scopes, func(a, b *scope) int {
+		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.lineage, b.lineage))
+	})
+	c.tables.Tables = make([]program.Table, len(c.scopes))
+	number := map[*scope]int{nil: -1}
+	for i, s := range c.scopes {
+		number[s] = i
+		s.table = &c.tables.Tables[i]
+		c.lowerScope(s)
+	}
+	for i, p := range pairs {
+		c.tables.Subjects[i].Egress, c.tables.Subjects[i].Ingress = number[p.egress], number[p.ingress]
+	}
+}
+
+// lowerScope fills in the table of s.
+func (c *compilation) lowerScope(s *scope) {
+	*s.table = program.Table{Key: s.key, Lineage: s.lineage, Direction: s.direction}
+	s.classify(c.space)
+	c.nameSets(s)
+	for i := range s.classes {
+		s.table.Classes = append(s.table.Classes, program.Class{Key: s.classes[i].key, Names: i >= s.names})
+		s.table.Entries = append(s.table.Entries, s.entries(i)...)
+	}
+	if s.proxied {
+		c.questions(s)
+	}
+}
+
+// classify folds the identities that the atoms do not tell apart.
+func (s *scope) classify(sp *space) {
+	byKey := make(map[string]class)
+	keys := make([]string, len(sp.identities))
+	for i := range sp.identities {
+		cl := class{holds: make([]bool, len(s.atoms))}
+		var texts []string
+		for j, a := range s.atoms {
+			if cl.holds[j] = sp.identities[i].holds(a); cl.holds[j] {
+				texts = append(texts, a.String())
+			}
+		}
+		cl.key = "none"
+		if len(texts) > 0 {
+			cl.key = strings.Join(texts, " & ")
+		}
+		cl.internet = sp.identities[i].internet() || byKey[cl.key].internet
+		byKey[cl.key], keys[i] = cl, cl.key
+	}
+	number := make(map[string]int)
+	for i, k := range sortedKeys(byKey) {
+		number[k] = i
+		s.classes = append(s.classes, byKey[k])
+	}
+	s.names = len(s.classes)
+	for i, k := range keys {
+		s.table.Members = append(s.table.Members, program.Member{Identity: i, Class: number[k]})
+	}
+}

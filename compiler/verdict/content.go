@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verdict
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"mpol/compiler/program"
+)
+
+// DNS types.
+const (
+	typeA     = 1
+	typeAAAA  = 28
+	typeSVCB  = 64
+	typeHTTPS = 65
+	typeANY   = 255
+)
+
+// addressTypes are those that a domain peer and a dns allow without types let through.
+func addressTypes() []uint16 { return []uint16{typeA, typeAAAA, typeHTTPS, typeSVCB} }
+
+// content is what a flow holds, made ready for comparing. The zero value is nothing.
+type content struct {
+	kind program.L7Kind
+	http *HTTP
+	path string // judged
+	// name is the Host or server name, empty for one that is no name; readable is false where there
+	// is nothing to compare.
+	name     *program.Name
+	readable bool
+	question *Question
+}
+
+// read makes f's content ready if it is of the kind that the flow must speak. The reason is ByRule
+// if rules may judge it.
+func read(f Flow, kind program.L7Kind) (content, Reason) {
+	c := content{kind: kind, question: f.Question, http: f.HTTP}
+	switch {
+	case kind == program.L7DNS && f.Question != nil:
+		return c, ByRule
+	case kind == program.L7TLS && f.TLS != nil:
+		var name program.Name
+		if f.TLS.Present {
+			name, c.readable = hostName(f.TLS.ServerName, false)
+		}
+		c.name = &name
+		return c, ByRule
+	case kind == program.L7HTTP && f.HTTP != nil:
+		path, ok := JudgePath(f.HTTP.Path)
+		if !ok || f.HTTP.Upgrade || strings.EqualFold(f.HTTP.Method, "CONNECT") {
+			return c, Refused
+		}
+		name, ok := hostName(f.HTTP.Host, true)
+		c.path, c.name, c.readable = path, &name, ok
+		return c, ByRule
+	}
+	return c, Unreadable
+}
+
+// hostName reads a host: labels of letters, digits, "-" and "_", one trailing dot dropped, a port
+// dropped where there may be one. An IPv6 literal can be read but is no name.
+func hostName(text string, port bool) (program.Name, bool) {
+	if i := strings.LastIndexByte(text, ':'); port && i >= 0 && digits(text[i+1:]) {
+		text = text[:i]
+	}
+	text = strings.TrimSuffix(text, ".")
+	if inner, ok := strings.CutPrefix(text, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		return nil, ok && inner != "" && strings.Trim(inner, "0123456789abcdefABCDEF:.") == ""
+	}
+	name := program.ParseName(text)
+	for _, l := range name {
+		if l == "" || strings.ContainsFunc(l, func(r rune) bool { return !isLabelRune(r) }) {
+			return nil, false
+		}
+	}
+	return name, len(name) > 0
+}
+
+func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+func isLabelRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_'
+}
+
+// matches reports whether c is a request that r speaks of. A rule without L7 part speaks of all.
+func (c content) matches(r *program.Rule) bool {
+	deny := r.Action == program.Deny
+	switch {
+	case r.L7 == nil:
+		return deny || c.question == nil || c.question.Type != typeANY
+	case r.L7.Kind != c.kind:
+		return deny
+	case c.kind == program.L7HTTP:
+		return slices.ContainsFunc(r.L7.HTTP, func(h program.HTTPRequest) bool { return c.isHTTP(h, deny) })
+	case c.kind == program.L7TLS:
+		return c.isName(r.L7.SNI, deny)
+	}
+	types := r.L7.Types
+	if len(types) == 0 && !deny {
+		types = addressTypes()
+	}
+	return (len(types) == 0 || slices.Contains(types, c.question.Type)) &&
+		slices.ContainsFunc(r.L7.DNS, func(p program.NamePattern) bool { return p.Matches(c.question.Name) })
+}
+
+// isHTTP: an allow compares exactly; a deny ignores case in method and path and a trailing slash.
+func (c content) isHTTP(h program.HTTPRequest, deny bool) bool {
+	method := len(h.Methods) == 0 || slices.ContainsFunc(h.Methods, func(m string) bool {
+		return m == c.http.Method || deny && strings.EqualFold(m, c.http.Method)
+	})
+	host := h.Host == nil || c.isName([]program.NamePattern{*h.Host}, deny)
+	return method && host && matchPath(h.Path, c.path, deny)
+}
+
+// isName compares the Host or server name. One that cannot be read matches a deny and no allow.
+func (c content) isName(patterns []program.NamePattern, deny bool) bool {
+	if !c.readable {
+		return deny
+	}
+	return slices.ContainsFunc(patterns, func(p program.NamePattern) bool { return p.Matches(*c.name) })
+}
+
+// matchPath compares a judged path with a pattern.
+func matchPath(p program.PathPattern, path string, deny bool) bool {
+	if p.Regexp != "" {
+		return matchRegexp(p.Regexp, path, deny)
+	}
+	segments := strings.Split(strings.Trim(path, "/"), "/")
+	if path == "/" {
+		segments = nil
+	}
+	if len(segments) < len(p.Segments) || len(segments) > len(p.Segments) && !p.Subtree {
+		return false
+	}
+	for i, s := range p.Segments {
+		if !s.Any && s.Literal != segments[i] && !(deny && strings.EqualFold(s.Literal, segments[i])) {
+			return false
+		}
+	}
+	return p.Subtree || deny || len(segments) == 0 || strings.HasSuffix(path, "/") == p.TrailingSlash
+}
+
+// matchRegexp compares a whole path. An expression that is none matches what a deny asks.
+func matchRegexp(expression, path string, deny bool) bool {
+	flags := "s"
+	if deny {
+		flags = "is"
+	}
+	re, err := regexp.Compile(`\A(?` + flags + `:` + expression + `)\z`)
+	if err != nil {
+		return deny
+	}
+	return re.MatchString(path) || deny && re.MatchString(strings.TrimSuffix(path, "/"))
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler_test
+
+import (
+	"net/netip"
+	"slices"
+
+	"mpol/compiler/program"
+	"mpol/compiler/verdict"
+)
+
+// walk judges flows and questions by Tables alone, as the comments of package program tell the
+// datapath, the DNS proxy and the L7 proxy to.
+type walk struct{ t *program.Tables }
+
+// walkEnd is an end as the datapath sees it.
+type walkEnd struct {
+	identity        int
+	bound           *program.Bound // of a local workload
+	owned, internet bool
+}
+
+// walked is the result of a flow.
+type walked struct {
+	action   verdict.Action
+	half     program.Direction
+	rule     program.RuleID
+	l7       program.L7Kind
+	rowless  bool             // a redirect to a proxy of requests without a profile row
+	profile  *program.Profile // of a redirect to a proxy of requests
+	judged   bool
+	conflict bool
+}
+
+func (w walk) end(e verdict.End) walkEnd {
+	a := w.address(e.Addr)
+	if e.Workload == "" {
+		return walkEnd{identity: a.Identity, bound: w.bound(a.Workload), owned: a.Owned, internet: !a.Owned}
+	}
+	for _, s := range w.t.Sockets {
+		if s.Workload == e.Workload && s.Cell == a.Cell {
+			return walkEnd{identity: s.Identity, bound: w.bound(e.Workload), owned: a.Owned}
+		}
+	}
+	return walkEnd{identity: a.Identity, bound: w.bound(a.Workload), owned: a.Owned}
+}
+
+// address finds the longest prefix.
+func (w walk) address(addr netip.Addr) program.Address {
+	var best program.Address
+	for _, a := range w.t.Addresses {
+		if a.Prefix.Contains(addr) && (!best.Prefix.IsValid() || a.Prefix.Bits() > best.Prefix.Bits()) {
+			best = a
+		}
+	}
+	return best
+}
+
+func (w walk) bound(name string) *program.Bound {
+	for i := range w.t.Subjects {
+		if name != "" && w.t.Subjects[i].Workload == name {
+			return &w.t.Subjects[i]
+		}
+	}
+	return nil
+}
+
+// entry: a port, a range, the protocol, any protocol.
+func (w walk) entry(t *program.Table, class int, proto uint8, port uint16) program.Verdict {
+	var narrow, wide, all *program.Verdict
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		switch {
+		case e.Class != class:
+		case e.Proto == 0:
+			all = &e.Verdict
+		case e.Proto != proto || port < e.First || port > e.Last:
+		case e.First == 0 && e.Last == 0xffff:
+			wide = &e.Verdict
+		case narrow != nil:
+			panic("two narrow entries for one port")
+		default:
+			narrow = &e.Verdict
+		}
+	}
+	for _, v := range []*program.Verdict{narrow, wide, all} {
+		if v != nil {
+			return *v
+		}
+	}
+	return program.Verdict{Rank: 255}
+}
+
+// walkHalf is what one half says.
+type walkHalf struct {
+	exists   bool
+	table    int
+	class    int
+	verdict  program.Verdict
+	conflict bool
+	taking   []int // classes of the name sets that took part
+}
+
+func (w walk) half(subject *program.Bound, d program.Direction, other walkEnd, f verdict.Flow) walkHalf {
+	if subject == nil {
+		return walkHalf{table: -1, class: -1}
+	}
+	h := walkHalf{exists: true, table: subject.Egress, class: -1, verdict: w.t.Ungoverned}
+	if d == program.Ingress {
+		h.table = subject.Ingress
+	}
+	if h.table < 0 {
+		return h
+	}
+	t := &w.t.Tables[h.table]
+	h.class = t.Members[other.identity].Class
+	h.verdict = w.entry(t, h.class, f.Proto, f.Port)
+	if d == program.Ingress || t.Names == nil || other.owned {
+		return h
+	}
+	for _, n := range f.Names {
+		class, ok := nameClass(t.Names, n)
+		if !ok || slices.Contains(h.taking, class) {
+			continue
+		}
+		v := w.entry(t, class, f.Proto, f.Port)
+		if v.Rank%4 == 1 {
+			h.taking = append(h.taking, class)
+		}
+		h.merge(v)
+	}
+	h.verdict.Allow = h.verdict.Allow && !h.conflict
+	return h
+}
+
+func (h *walkHalf) merge(v program.Verdict) {
+	a, b := h.verdict, v
+	h.conflict = h.conflict || a.L7 != program.L7None && b.L7 != program.L7None && a.L7 != b.L7
+	if b.Rank < a.Rank || b.Rank == a.Rank && b.Order < a.Order {
+		h.verdict = b
+	}
+	h.verdict.L7 = max(a.L7, b.L7)
+}
+
+// nameClass finds the set of exactly the peers that a name matches.
+func nameClass(names *program.Names, n program.Name) (int, bool) {
+	var peers []int
+	for i := range names.Peers {
+		if names.Peers[i].Domain.Matches(n) {
+			peers = append(peers, i)
+		}
+	}
+	if len(peers) == 0 {
+		return 0, false
+	}
+	for _, s := range names.Sets {
+		if slices.Equal(s.Peers, peers) {
+			return s.Class, true
+		}
+	}
+	panic("a name matches peers that are no name set")
+}
+
+func (w walk) flow(f verdict.Flow) walked {
+	from, to := w.end(f.From), w.end(f.To)
+	e := w.half(from.bound, program.Egress, to, f)
+	i := w.half(to.bound, program.Ingress, from, f)
+	if !e.exists && !i.exists || from.bound != nil && from.bound == to.bound {
+		return walked{action: verdict.Allow}
+	}
+	r := walked{judged: true, half: program.Egress, rule: e.verdict.Rule}
+	if !e.exists || e.verdict.Allow && i.exists && (!i.verdict.Allow || e.verdict.L7 == 0 && (i.verdict.L7 != 0 || e.table < 0)) {
+		r.half, r.rule = program.Ingress, i.verdict.Rule
+	}
+	if e.exists && !e.verdict.Allow || i.exists && !i.verdict.Allow {
+		return r
+	}
+	if e.verdict.L7 != 0 && i.verdict.L7 != 0 && e.verdict.L7 != i.verdict.L7 {
+		r.conflict = true
+		return r
+	}
+	r.l7 = max(e.verdict.L7, i.verdict.L7)
+	r.action = verdict.Allow
+	if r.l7 == program.L7None {
+		return r
+	}
+	r.action = verdict.Redirect
+	if r.l7 != program.L7DNS {
+		w.profile(&r, e, i, f, from.bound != nil && from.bound.Cgroup != "")
+	}
+	return r
+}
+
+// profile finds the row of each name set that took part; they must lead to one profile.
+func (w walk) profile(r *walked, e, i walkHalf, f verdict.Flow, looped bool) {
+	if len(e.taking) == 0 {
+		e.taking = []int{-1}
+	}
+	want := program.ProfileRow{
+		Egress: e.table, EgressClass: e.class, Ingress: i.table, IngressClass: i.class, Port: f.Port, Looped: looped,
+	}
+	for _, want.NameClass = range e.taking {
+		n := slices.IndexFunc(w.t.ProfileRows, func(row program.ProfileRow) bool {
+			row.Profile = 0
+			return row == want
+		})
+		var p *program.Profile
+		if n >= 0 {
+			p = &w.t.Profiles[w.t.ProfileRows[n].Profile]
+		} else if len(e.taking) == 1 {
+			r.rowless = true
+			return
+		}
+		if p == nil || r.profile != nil && r.profile != p {
+			*r = walked{judged: true, half: r.half, rule: r.rule, conflict: true}
+			return
+		}
+		r.profile = p
+	}
+}
+
+// question finds the verdict of the DNS proxy.
+func (w walk) question(t *program.Table, server netip.Addr, q verdict.Question) program.Verdict {
+	qs := t.Names.Questions
+	best := qs[len(qs)-1].Verdict
+	for _, p := range qs {
+		v := p.Verdict
+		if !p.Servers.Contains(server) || !p.Any && !p.Domain.Matches(q.Name) {
+			continue
+		}
+		if len(p.Types) > 0 && !slices.Contains(p.Types, q.Type) {
+			continue
+		}
+		if v.Rank < best.Rank || v.Rank == best.Rank && v.Order < best.Order {
+			best = v
+		}
+	}
+	return best
+}
