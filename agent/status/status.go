@@ -2,11 +2,10 @@
 
 // Package status tells what a running agent is doing, over a Unix socket in its state folder.
 //
-// The agent publishes a Report; `mpol status` reads it. There is nothing to command here: the
-// socket only answers.
+// The agent makes a Report for each reader; `mpol status` reads it. There is nothing to command
+// here: the socket only answers.
 //
-//	s, err := status.Listen("/var/lib/mpol")
-//	s.Publish(status.Report{Generation: 3})
+//	s, err := status.Listen("/var/lib/mpol", func() status.Report { ... })
 //	r, err := status.Read(ctx, "/var/lib/mpol")
 //
 // Invariants: a reader gets one whole Report; a stale socket of a dead agent gives a clear error.
@@ -21,7 +20,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -39,7 +37,7 @@ type Report struct {
 	Rejected    string     `json:"rejected,omitempty"`
 	Diagnostics []string   `json:"diagnostics,omitempty"`
 	Workloads   []Workload `json:"workloads"`
-	Envoy       string     `json:"envoy"` // "ready", "starting", "not needed"
+	Envoy       string     `json:"envoy"` // "ready" or "not ready"
 	// Drops counts dropped packets by reason since the datapath was loaded.
 	Drops map[string]uint64 `json:"drops,omitempty"`
 }
@@ -57,18 +55,16 @@ func socket(state string) string { return filepath.Join(state, "status.sock") }
 // ErrRunning means that another agent answers at the state folder.
 var ErrRunning = errors.New("another agent is running with this state folder")
 
-// Server answers every connection with the newest Report.
+// Server answers every connection with a Report.
 type Server struct {
 	listener net.Listener
+	report   func() Report
 	done     chan struct{}
-
-	mu     sync.Mutex
-	report Report
 }
 
-// Listen serves at the state folder until Close. It replaces the socket of a dead agent and
-// returns ErrRunning when one is alive.
-func Listen(state string) (*Server, error) {
+// Listen serves at the state folder until Close; report is called for each reader, one at a time.
+// Listen replaces the socket of a dead agent and returns ErrRunning when one is alive.
+func Listen(state string, report func() Report) (*Server, error) {
 	path := socket(state)
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		c.Close()
@@ -84,16 +80,9 @@ func Listen(state string) (*Server, error) {
 	if err := os.Chmod(path, 0o660); err != nil {
 		return nil, errors.Join(fmt.Errorf("serve status: %w", err), l.Close())
 	}
-	s := &Server{listener: l, done: make(chan struct{})}
+	s := &Server{listener: l, report: report, done: make(chan struct{})}
 	go s.serve()
 	return s, nil
-}
-
-// Publish makes r what readers get from now on.
-func (s *Server) Publish(r Report) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.report = r
 }
 
 // Close stops serving and removes the socket.
@@ -116,9 +105,7 @@ func (s *Server) serve() {
 
 func (s *Server) answer(c net.Conn) {
 	defer c.Close()
-	s.mu.Lock()
-	text, err := json.Marshal(s.report)
-	s.mu.Unlock()
+	text, err := json.Marshal(s.report())
 	if err != nil {
 		return
 	}

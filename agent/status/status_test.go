@@ -30,15 +30,15 @@ func TestRead(t *testing.T) {
 	if _, err := Read(ctx, state); err == nil || !strings.Contains(err.Error(), "no agent runs") {
 		t.Errorf("Read without an agent: got %v", err)
 	}
-	s, err := Listen(state)
+	seven := func() Report { return Report{Generation: 7} }
+	s, err := Listen(state, seven)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Publish(Report{Generation: 7})
 	if r, err := Read(ctx, state); err != nil || r.Generation != 7 {
 		t.Errorf("Read: got generation %d, error %v, want 7", r.Generation, err)
 	}
-	if _, err := Listen(state); !errors.Is(err, ErrRunning) {
+	if _, err := Listen(state, seven); !errors.Is(err, ErrRunning) {
 		t.Errorf("second Listen: got %v, want ErrRunning", err)
 	}
 	if err := s.Close(); err != nil {
@@ -54,7 +54,7 @@ func TestListenReplacesDeadSocket(t *testing.T) {
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
-	s, err := Listen(state)
+	s, err := Listen(state, func() Report { return Report{} })
 	if err != nil {
 		t.Fatalf("Listen over a dead socket: %v", err)
 	}

@@ -18,13 +18,17 @@ import (
 	"mpol/agent/event"
 	"mpol/agent/status"
 	"mpol/e2e/lab"
+	"mpol/e2e/node"
 )
+
+// file is the policy file that the acts edit.
+const file = "shop.mpol"
 
 // act is a part of the demonstration that does something to the node between its rows.
 type act struct {
-	n      *node
+	n      *shop
 	f      family
-	events *tail
+	events *node.Tail
 	done   []result
 }
 
@@ -35,7 +39,7 @@ func (a *act) row(ctx context.Context, r row) {
 
 // killEnvoy kills the L7 proxy: what needs it is refused until it is back.
 func (a *act) killEnvoy(ctx context.Context) error {
-	web, site := a.n.client(0), netip.AddrPortFrom(a.f.site(a.n.AB), 80)
+	web, site := a.n.Device(0), netip.AddrPortFrom(a.f.site(a.n.AB), 80)
 	l, err := connect(ctx, web, site, "a.example")
 	if err != nil {
 		return err
@@ -75,7 +79,7 @@ func (a *act) killEnvoy(ctx context.Context) error {
 
 // kill ends every process in Envoy's cgroup and waits until they are gone.
 func (a *act) kill() error {
-	path := filepath.Join(a.n.Cgroup.Path, "mpol", "envoy", "cgroup.procs")
+	path := filepath.Join(a.n.Envoy().Path, "cgroup.procs")
 	pids := func() ([]string, error) {
 		text, err := os.ReadFile(path)
 		return strings.Fields(string(text)), err
@@ -108,12 +112,12 @@ func (a *act) kill() error {
 func (a *act) edits(ctx context.Context) error {
 	site := netip.AddrPortFrom(a.f.site(a.n.AB), 80)
 	pay := netip.AddrPortFrom(a.f.address(a.n.Workloads[2]), 9443)
-	requests, err := connect(ctx, a.n.client(0), site, "a.example")
+	requests, err := connect(ctx, a.n.Device(0), site, "a.example")
 	if err != nil {
 		return err
 	}
 	defer requests.conn.Close()
-	packets, err := connect(ctx, a.n.client(1), pay, "pay")
+	packets, err := connect(ctx, a.n.Device(1), pay, "pay")
 	if err != nil {
 		return err
 	}
@@ -126,7 +130,7 @@ func (a *act) edits(ctx context.Context) error {
 		who: "cart", what: "a request to pay:9443 on a live connection", want: "200", name: "before pay",
 		try: packets.try("/"), rule: "shop.cart.charge", event: flow("cart", pay),
 	})
-	if err := a.apply(ctx, `GET "/public/**"`, `GET "/news/**"`); err != nil {
+	if err := a.n.Apply(ctx, file, `GET "/public/**"`, `GET "/news/**"`); err != nil {
 		return err
 	}
 	a.row(ctx, row{
@@ -137,7 +141,7 @@ func (a *act) edits(ctx context.Context) error {
 		who: "cart", what: "the live connection that the edit does not concern", want: "200", name: "still pay",
 		try: packets.try("/"),
 	})
-	if err := a.apply(ctx, "charge: allow to pay", "charge: deny to pay"); err != nil {
+	if err := a.n.Apply(ctx, file, "charge: allow to pay", "charge: deny to pay"); err != nil {
 		return err
 	}
 	a.row(ctx, row{
@@ -149,11 +153,11 @@ func (a *act) edits(ctx context.Context) error {
 
 // broken writes a file with a mistake: nothing on the node changes, and status says why.
 func (a *act) broken(ctx context.Context, l *live) error {
-	before, err := status.Read(ctx, a.n.state)
+	before, err := a.n.Status(ctx)
 	if err != nil {
 		return err
 	}
-	if err := a.n.edit("default deny", "default denny"); err != nil {
+	if err := a.n.Edit(file, "default deny", "default denny"); err != nil {
 		return err
 	}
 	a.row(ctx, row{
@@ -171,7 +175,7 @@ func (a *act) broken(ctx context.Context, l *live) error {
 func (a *act) rejected(ctx context.Context, generation uint32) string {
 	var r status.Report
 	err := lab.Wait(10*time.Second, "the agent's refusal", func() (err error) {
-		if r, err = status.Read(ctx, a.n.state); err == nil && r.Rejected == "" {
+		if r, err = a.n.Status(ctx); err == nil && r.Rejected == "" {
 			err = errors.New("status shows no refusal")
 		}
 		return err
@@ -185,16 +189,4 @@ func (a *act) rejected(ctx context.Context, generation uint32) string {
 		return "rejected without a diagnostic"
 	}
 	return "rejected, the generation stays"
-}
-
-// apply edits the policy and waits until it is in force.
-func (a *act) apply(ctx context.Context, old, new string) error {
-	before, err := status.Read(ctx, a.n.state)
-	if err != nil {
-		return err
-	}
-	if err := a.n.edit(old, new); err != nil {
-		return err
-	}
-	return a.n.waitGeneration(ctx, before.Generation+1)
 }

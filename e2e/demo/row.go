@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"mpol/agent/event"
+	"mpol/e2e/node"
 )
 
 // row is one thing that is tried.
@@ -59,9 +60,9 @@ func (r *result) decidedBy() string {
 }
 
 // run tries the row and compares.
-func (r row) run(ctx context.Context, family string, events *tail) result {
+func (r row) run(ctx context.Context, family string, events *node.Tail) result {
 	res := result{row: r, family: family}
-	mark := events.mark()
+	mark := events.Mark()
 	res.got = r.try(ctx)
 	if res.got != r.want {
 		res.failure = fmt.Sprintf("got %s, want %s", res.got, r.want)
@@ -69,7 +70,7 @@ func (r row) run(ctx context.Context, family string, events *tail) result {
 	if r.event == nil {
 		return res
 	}
-	e, err := events.find(ctx, mark, r.event)
+	e, err := events.Find(ctx, mark, r.event)
 	switch {
 	case err != nil:
 		res.failure = strings.TrimPrefix(res.failure+"; "+err.Error(), "; ")

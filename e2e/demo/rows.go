@@ -48,11 +48,8 @@ func echo(who string, f family, to netip.Addr) func(event.Event) bool {
 	}
 }
 
-// client is a workload behind a device as a client.
-func (n *node) client(i int) lab.Client { return lab.Client{Host: n.Workloads[i].Host} }
-
 // rows are what is tried over one family, in this order: names come before their addresses.
-func (n *node) rows(f family) []row {
+func (n *shop) rows(f family) []row {
 	var all []row
 	all = append(all, n.nameRows(f)...)
 	all = append(all, n.shopRows(f)...)
@@ -60,8 +57,8 @@ func (n *node) rows(f family) []row {
 }
 
 // nameRows are about names, requests and server names outside.
-func (n *node) nameRows(f family) []row {
-	web, cart := n.client(0), n.client(1)
+func (n *shop) nameRows(f family) []row {
+	web, cart := n.Device(0), n.Device(1)
 	ab, c := f.site(n.AB), f.site(n.C)
 	at := func(a netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a, port) }
 	elsewhere := "b.example:443:" + at(ab, 443).String()
@@ -116,8 +113,8 @@ func (n *node) nameRows(f family) []row {
 }
 
 // shopRows are about the shop's own workloads and who comes in from outside.
-func (n *node) shopRows(f family) []row {
-	web, cart := n.client(0), n.client(1)
+func (n *shop) shopRows(f family) []row {
+	web, cart := n.Device(0), n.Device(1)
 	outside := lab.Client{Host: n.Outside}
 	address := func(i int) netip.Addr { return f.address(n.Workloads[i]) }
 	to := func(i int, port uint16) netip.AddrPort { return netip.AddrPortFrom(address(i), port) }
@@ -164,46 +161,46 @@ func (n *node) shopRows(f family) []row {
 }
 
 // hostRows are about the host workload: the same language, another kind of attachment.
-func (n *node) hostRows(f family) []row {
-	c := f.site(n.C)
+func (n *shop) hostRows(f family) []row {
+	c, r := f.site(n.C), n.Service(report)
 	address := func(i int) netip.Addr { return f.address(n.Workloads[i]) }
 	mirror, other := netip.AddrPortFrom(c, 443), netip.AddrPortFrom(c, 80)
 	return []row{
 		{
 			who: "report", what: "GET https://c.example/ by address", want: "200", name: "mirror",
-			try:  curl(n.report, f, "--connect-to", "c.example:443:"+mirror.String(), "https://c.example/"),
+			try:  curl(r, f, "--connect-to", "c.example:443:"+mirror.String(), "https://c.example/"),
 			rule: "shop.report.mirror", event: flow("report", mirror),
 		},
 		{
 			who: "report", what: fmt.Sprintf("GET %s", url(c, 80, "/")), want: refused, alive: "mirror",
-			try: curl(n.report, f, url(c, 80, "/")), rule: byDefault, event: flow("report", other),
+			try: curl(r, f, url(c, 80, "/")), rule: byDefault, event: flow("report", other),
 		},
 		{
 			who: "report", what: "dig a.example", want: "1 address", name: "host asks a",
-			try: dig(n.report, f, "a.example"), rule: "shop.report.feed", event: question("report", "a.example", f.typ),
+			try: dig(r, f, "a.example"), rule: "shop.report.feed", event: question("report", "a.example", f.typ),
 		},
 		{
 			who: "report", what: "dig b.example", want: "REFUSED", alive: "host asks a",
-			try: dig(n.report, f, "b.example"), rule: byDefault, event: question("report", "b.example", f.typ),
+			try: dig(r, f, "b.example"), rule: byDefault, event: question("report", "b.example", f.typ),
 		},
 		{
 			who: "report", what: "GET http://a.example/public/r", want: "200", name: "host gets a",
-			try:  curl(n.report, f, "http://a.example/public/r"),
+			try:  curl(r, f, "http://a.example/public/r"),
 			rule: "shop.report.feed", event: request("report", "GET /public/r"),
 		},
 		{
 			who: "report", what: "GET http://a.example/private/r", want: "403", alive: "host gets a",
-			try:  curl(n.report, f, "http://a.example/private/r"),
+			try:  curl(r, f, "http://a.example/private/r"),
 			rule: byDefault, event: request("report", "GET /private/r"),
 		},
 		{
 			who: "report", what: "GET cart:8080/cart/7", want: "200", name: "host gets cart",
-			try:  curl(n.report, f, url(address(1), 8080, "/cart/7")),
+			try:  curl(r, f, url(address(1), 8080, "/cart/7")),
 			rule: "shop.cart.read", event: request("report", "GET /cart/7"),
 		},
 		{
 			who: "report", what: "GET pay:9443/ (pay's ingress)", want: refused, alive: "get pay",
-			try:  curl(n.report, f, url(address(2), 9443, "/")),
+			try:  curl(r, f, url(address(2), 9443, "/")),
 			rule: byDefault, event: flow("report", netip.AddrPortFrom(address(2), 9443)),
 		},
 	}

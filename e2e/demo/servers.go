@@ -6,17 +6,42 @@ import (
 	"net/netip"
 
 	"mpol/e2e/lab"
+	"mpol/e2e/node"
 )
 
-// serveShop starts the servers of the shop's own workloads. Those outside belong to the world.
-func (n *node) serveShop() error {
+// shop is the node under demonstration.
+type shop struct{ *node.Node }
+
+// names are the workloads behind devices, in the order of the world's.
+var names = [...]string{"web", "cart", "pay"}
+
+// report is a host workload: a process of the node in a cgroup of its own.
+const report = "report"
+
+// config describes the shop's node; denials are answered so that nothing waits for a time-out.
+func config(mpol, envoy, policies string) node.Config {
+	labels := func(app string) map[string]string { return map[string]string{"app": app, "env": "prod"} }
+	return node.Config{
+		Mpol: mpol, Envoy: envoy, Policies: policies,
+		Devices: []node.Workload{
+			{Name: names[0], Labels: labels("web")},
+			{Name: names[1], Labels: labels("cart")},
+			{Name: names[2], Labels: labels("payments")},
+		},
+		Services: []node.Workload{{Name: report, Labels: labels("report")}},
+		More:     "deny: reject\nevents: {all: true}\n",
+	}
+}
+
+// serve starts the servers of the shop's own workloads. Those outside belong to the world.
+func serve(w *lab.World) error {
 	for i, ports := range [][]uint16{{8443, 8080}, {8080}, {9443}} {
-		w := n.Workloads[i]
+		host := w.Workloads[i]
 		var at []netip.AddrPort
 		for _, port := range ports {
-			at = append(at, netip.AddrPortFrom(w.IPv4, port), netip.AddrPortFrom(w.IPv6, port))
+			at = append(at, netip.AddrPortFrom(host.IPv4, port), netip.AddrPortFrom(host.IPv6, port))
 		}
-		if _, err := w.Web(lab.WebConfig{Name: names[i], Plain: at}); err != nil {
+		if _, err := host.Web(lab.WebConfig{Name: names[i], Plain: at}); err != nil {
 			return err
 		}
 	}
@@ -33,7 +58,7 @@ type family struct {
 	site     func(s lab.Site) netip.Addr
 }
 
-func (n *node) families() []family {
+func (n *shop) families() []family {
 	return []family{
 		{
 			"4", "A", "icmp/8/0", n.Resolver4,

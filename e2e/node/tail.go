@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package node
 
 import (
 	"bytes"
@@ -15,11 +15,11 @@ import (
 	"mpol/e2e/lab"
 )
 
-// tail reads the agent's events file.
-type tail struct{ path string }
+// Tail reads the agent's events file.
+type Tail struct{ path string }
 
-// mark returns the present end of the file: events after it are later.
-func (t *tail) mark() int64 {
+// Mark returns the present end of the file: events after it are later.
+func (t *Tail) Mark() int64 {
 	info, err := os.Stat(t.path)
 	if err != nil {
 		return 0 // not made yet: every event is later
@@ -27,8 +27,8 @@ func (t *tail) mark() int64 {
 	return info.Size()
 }
 
-// find waits for an event after mark that matches.
-func (t *tail) find(ctx context.Context, mark int64, matches func(event.Event) bool) (*event.Event, error) {
+// Find waits for an event after mark that matches.
+func (t *Tail) Find(ctx context.Context, mark int64, matches func(event.Event) bool) (*event.Event, error) {
 	var found *event.Event
 	err := lab.Wait(3*time.Second, "the agent's event", func() error {
 		if err := ctx.Err(); err != nil {
@@ -53,7 +53,7 @@ func (t *tail) find(ctx context.Context, mark int64, matches func(event.Event) b
 }
 
 // read returns the whole lines after mark.
-func (t *tail) read(mark int64) ([]event.Event, error) {
+func (t *Tail) read(mark int64) ([]event.Event, error) {
 	text, err := os.ReadFile(t.path)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"mpol/agent/config"
+	"mpol/agent/event"
+	"mpol/agent/number"
+	"mpol/agent/place"
+	"mpol/agent/status"
+	"mpol/agent/watch"
+	"mpol/bpf"
+	"mpol/compiler/program"
+	"mpol/dnsproxy"
+	"mpol/l7proxy"
+)
+
+// Agent is a running node. Its parts are made by open in the order of their fields and closed in
+// the opposite one.
+type Agent struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	started time.Time
+	inv     program.Inventory
+
+	status   *status.Server
+	place    *place.Place
+	book     *number.Book
+	events   *event.Writer
+	datapath *bpf.Datapath
+	dns      *dnsproxy.Proxy
+	l7       *l7proxy.Server
+
+	mu sync.Mutex
+	// current is the generation in force, nil before the first; previous helps to explain what it
+	// still decided when current came.
+	current, previous *generation
+	rejected          *rejection // nil when the files are in force
+}
+
+// Run starts the node and keeps it until ctx is done. A first generation that cannot come into
+// force ends Run with an error (a *PolicyError when the files are wrong) and leaves nothing behind.
+// Afterwards only ctx or the failure of a part that cannot go on ends it; the last generation then
+// stays in force.
+func Run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	a := &Agent{cfg: cfg, log: log, started: time.Now()}
+	if err := a.prepare(); err != nil {
+		return err
+	}
+	// Compiled before anything is touched: a wrong policy must not leave a trace.
+	first, warnings, err := load(ctx, cfg.Policies, a.inv)
+	if err != nil {
+		return err
+	}
+	fresh := !bpf.Adoptable(cfg.BPFFS)
+	if err := a.open(); err != nil {
+		return errors.Join(err, a.undo(fresh))
+	}
+	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	parts := a.serve(serveCtx)
+	err = a.replace(ctx, first)
+	if err == nil {
+		for _, d := range warnings {
+			log.Warn(d.Summary, "code", d.Code, "at", d.Span)
+		}
+		log.Info("in force", "generation", a.current.number, "policies", len(first.Rules.Policies))
+		err = a.follow(ctx, parts.failed)
+		fresh = false
+	}
+	stop()
+	return errors.Join(err, parts.wait(), a.undo(fresh))
+}
+
+// prepare looks at the machine without changing it.
+func (a *Agent) prepare() error {
+	if err := bpf.Probe(); err != nil {
+		return err
+	}
+	found, err := discover()
+	if err != nil {
+		return err
+	}
+	a.inv = a.cfg.Inventory(found)
+	return a.checkMachine()
+}
+
+// follow reloads the files whenever they change, until ctx is done or a part has failed.
+func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
+	w, err := watch.New(a.cfg.Policies)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	changes := w.Changes(ctx)
+	a.reload(ctx) // what changed between the first load and the watch
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case <-changes:
+			a.reload(ctx)
+		}
+	}
+}
+
+// reload brings the files as they are now into force. What is wrong with them is reported and
+// changes nothing.
+func (a *Agent) reload(ctx context.Context) {
+	p, warnings, err := load(ctx, a.cfg.Policies, a.inv)
+	if err == nil {
+		err = a.replaceChanged(ctx, p)
+	}
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		a.log.Error("policy files rejected; the generation in force stays", "generation", a.current.number, "error", err)
+		a.reject(err)
+	default:
+		for _, d := range warnings {
+			a.log.Warn(d.Summary, "code", d.Code, "at", d.Span)
+		}
+		a.accept()
+	}
+}
+
+// undo closes every part that was opened. With everything also what outlives an agent goes.
+func (a *Agent) undo(everything bool) error {
+	var errs []error
+	if a.datapath != nil {
+		errs = append(errs, a.datapath.Close())
+	}
+	if a.events != nil {
+		errs = append(errs, a.events.Close())
+	}
+	if a.book != nil {
+		errs = append(errs, a.book.Close())
+	}
+	if a.place != nil {
+		errs = append(errs, a.place.Leave(), a.place.Close())
+	}
+	if a.status != nil {
+		errs = append(errs, a.status.Close())
+	}
+	if everything {
+		errs = append(errs, remove(context.Background(), a.cfg))
+	}
+	return errors.Join(errs...)
+}
+
+// Cleanup removes everything that agents with this configuration left on the node: programs, maps,
+// routes, Envoy, cgroups and state. It refuses while an agent runs.
+func Cleanup(ctx context.Context, cfg *config.Config) error {
+	if _, err := status.Read(ctx, cfg.State); err == nil {
+		return fmt.Errorf("clean up: %w; stop it first", status.ErrRunning)
+	}
+	return remove(ctx, cfg)
+}
+
+// remove takes away what outlives an agent. The folder of the state goes only when nothing of
+// others is in it.
+func remove(ctx context.Context, cfg *config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	own, err := ownCgroup(cfg)
+	if err != nil {
+		return err
+	}
+	errs := []error{
+		bpf.Cleanup(datapathConfig(cfg, nil, nil)),
+		l7proxy.Cleanup(ctx, l7Config(cfg, own)),
+		place.Remove(own),
+	}
+	for _, name := range []string{numbersFile, "status.sock", "events.jsonl"} {
+		errs = append(errs, removeFile(cfg, name))
+	}
+	if err := os.Remove(cfg.State); err != nil && !errors.Is(err, os.ErrNotExist) && !notEmpty(err) {
+		errs = append(errs, fmt.Errorf("remove state: %w", err))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"mpol/compiler"
+	"mpol/compiler/program"
+	"mpol/internal/policyset"
+	"mpol/internal/source"
+	"mpol/lang/diag"
+)
+
+// PolicyError says that the policy files cannot become a program.
+type PolicyError struct {
+	Diagnostics diag.List
+	texts       map[string][]byte
+}
+
+// Error counts the mistakes; Write says them.
+func (e *PolicyError) Error() string {
+	n := 0
+	for _, d := range e.Diagnostics {
+		if d.Severity == diag.Error {
+			n++
+		}
+	}
+	if n == 1 {
+		return "the policy has a mistake"
+	}
+	return fmt.Sprintf("the policy has %d mistakes", n)
+}
+
+// Write renders the diagnostics for people, without colour.
+func (e *PolicyError) Write(w io.Writer) error {
+	return diag.WriteHuman(w, e.Diagnostics, func(file string) []byte { return e.texts[file] }, false)
+}
+
+func newPolicyError(list diag.List, files []source.File) *PolicyError {
+	e := &PolicyError{Diagnostics: list, texts: map[string][]byte{}}
+	for _, f := range files {
+		e.texts[f.Name] = f.Text
+	}
+	return e
+}
+
+// load reads the policy files and compiles them. Its error is a *PolicyError when they are wrong.
+func load(ctx context.Context, paths []string, inv program.Inventory) (*program.Program, diag.List, error) {
+	files, err := source.Load(paths, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	module, list, err := policyset.Read(ctx, files, policyset.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	if module == nil {
+		return nil, nil, newPolicyError(list, files)
+	}
+	p, found := compiler.Compile(module, inv)
+	list = append(list, found...)
+	if list.HasErrors() {
+		return nil, nil, newPolicyError(list, files)
+	}
+	return p, list, nil
+}

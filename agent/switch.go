@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"mpol/compiler/program"
+	"mpol/dnsproxy"
+)
+
+// generation is a program in force.
+type generation struct {
+	number  uint32
+	program *program.Program
+	hash    string
+	applied time.Time
+	view    *dnsproxy.View
+	rules   map[string]program.RuleID // by the key of their source
+}
+
+// replaceChanged brings p into force unless it is in force already.
+func (a *Agent) replaceChanged(ctx context.Context, p *program.Program) error {
+	hash, err := p.Hash()
+	if err != nil || hash == a.current.hash {
+		return err
+	}
+	if err := a.replace(ctx, p); err != nil {
+		return err
+	}
+	a.log.Info("in force", "generation", a.current.number, "policies", len(p.Rules.Policies))
+	return nil
+}
+
+// replace switches from the generation in force to p:
+//
+//  1. requests must pass the profiles of both, and new profiles have their listeners;
+//  2. entries of p are written beside the old ones, which no packet sees yet;
+//  3. questions must pass both, and answers open their addresses for both;
+//  4. what workloads still remember of earlier answers is opened for p;
+//  5. one word is written;
+//  6. the rules of the old generation go, its entries last.
+//
+// An error before 5 takes everything back.
+func (a *Agent) replace(ctx context.Context, p *program.Program) error {
+	ctx, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	hash, err := p.Hash()
+	if err != nil {
+		return err
+	}
+	old := a.current
+	if err := a.l7.Apply(ctx, a.label(1), a.profileSets(p)...); err != nil {
+		return err
+	}
+	stage, err := a.datapath.Stage(p, a.l7.Port)
+	if err != nil {
+		return errors.Join(err, a.restore(old))
+	}
+	next := &generation{
+		number: stage.Generation(), program: p, hash: hash, applied: time.Now(),
+		view: dnsproxy.ViewOf(uint64(stage.Generation()), &p.Tables), rules: map[string]program.RuleID{},
+	}
+	for id, s := range p.Rules.Sources {
+		next.rules[s.Key] = program.RuleID(id)
+	}
+	if old != nil {
+		a.dns.Apply(old.view, next.view)
+	}
+	for _, g := range a.dns.Replay(next.view) {
+		if err := a.commit(ctx, g); err != nil {
+			return errors.Join(err, stage.Abort(), a.restore(old))
+		}
+	}
+	a.remember(next)
+	if err := stage.Commit(); err != nil {
+		a.forget(old)
+		return errors.Join(err, stage.Abort(), a.restore(old))
+	}
+	a.dns.Apply(next.view)
+	return a.finish(ctx, next, stage.Sweep)
+}
+
+// finish drops what only the old generation used. Nothing here can open anything: an error leaves
+// more rules in force than needed, and the next switch tries again.
+func (a *Agent) finish(ctx context.Context, next *generation, sweep func() error) error {
+	err := errors.Join(
+		a.l7.Apply(ctx, strconv.FormatUint(uint64(next.number), 10), next.program.Tables.Profiles),
+		sweep())
+	if err != nil {
+		a.log.Error("the old generation is not swept away yet", "error", err)
+	}
+	return nil
+}
+
+// label names the requests judged during a switch after the generation that is n ahead.
+func (a *Agent) label(n uint32) string {
+	if a.current != nil {
+		n += a.current.number
+	}
+	return strconv.FormatUint(uint64(n), 10)
+}
+
+// profileSets are the profiles of the generation in force, if any, and of p.
+func (a *Agent) profileSets(p *program.Program) [][]program.Profile {
+	if a.current == nil {
+		return [][]program.Profile{p.Tables.Profiles}
+	}
+	return [][]program.Profile{a.current.program.Tables.Profiles, p.Tables.Profiles}
+}
+
+// restore brings the proxies back to old after a switch that failed.
+func (a *Agent) restore(old *generation) error {
+	if old == nil {
+		a.dns.Apply()
+		return nil
+	}
+	a.dns.Apply(old.view)
+	ctx, cancel := context.WithTimeout(context.Background(), settle)
+	defer cancel()
+	return a.l7.Apply(ctx, strconv.FormatUint(uint64(old.number), 10), old.program.Tables.Profiles)
+}
+
+// remember makes next the generation that events are explained by; it is called before the word is
+// written, since its first packet may be earlier than the writer's next step.
+func (a *Agent) remember(next *generation) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.previous, a.current = a.current, next
+}
+
+func (a *Agent) forget(old *generation) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.previous, a.current = nil, old
+}
+
+// at returns the generation of a number, the one in force when there is none.
+func (a *Agent) at(number uint32) *generation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.previous != nil && a.previous.number == number {
+		return a.previous
+	}
+	return a.current
+}
