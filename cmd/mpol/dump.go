@@ -151,9 +151,9 @@ func (d *dump) names(n *program.Names) {
 		}
 		types := "any type"
 		if len(q.Types) > 0 {
-			types = fmt.Sprintf("types %v", q.Types)
+			types = "types " + typeNames(q.Types)
 		}
-		d.line(1, "question of %v except %v: %s, %s: %s", q.Servers.Include, q.Servers.Except, what, types, d.verdict(q.Verdict))
+		d.line(1, "question to %s for %s, %s: %s", ranges(q.Servers), what, types, d.verdict(q.Verdict))
 	}
 }
 

@@ -4,7 +4,10 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
+
+	"github.com/miekg/dns"
 
 	"mpol/compiler/program"
 )
@@ -127,6 +130,31 @@ func domain(d *program.Domain) string {
 		return patterns(d.Patterns)
 	}
 	return patterns(d.Patterns) + " except " + patterns(d.Except)
+}
+
+// typeNames writes DNS types; dns.Type has the names of all that are registered.
+func typeNames(types []uint16) string {
+	texts := make([]string, len(types))
+	for i, t := range types {
+		texts[i] = dns.Type(t).String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+func ranges(r program.Ranges) string {
+	text := prefixes(r.Include)
+	if len(r.Except) > 0 {
+		text += " except " + prefixes(r.Except)
+	}
+	return text
+}
+
+func prefixes(ps []netip.Prefix) string {
+	texts := make([]string, len(ps))
+	for i, p := range ps {
+		texts[i] = p.String()
+	}
+	return strings.Join(texts, ", ")
 }
 
 func labels(ls []program.Label) string {
