@@ -3,9 +3,12 @@
 package l7proxy
 
 import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // The constructors below build Envoy's RBAC permissions; an empty anyOf holds never, an empty
@@ -106,4 +109,20 @@ func expression(text string) *matcherv3.StringMatcher {
 	return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{
 		SafeRegex: &matcherv3.RegexMatcher{Regex: text},
 	}}
+}
+
+// portRange is the ports of our listeners, inclusive.
+type portRange struct{ first, last uint16 }
+
+// loop matches connections to our listeners themselves.
+func (r portRange) loop() *rbacv3.Permission {
+	at := func(prefix string, bits uint32) *rbacv3.Permission {
+		return &rbacv3.Permission{Rule: &rbacv3.Permission_DestinationIp{DestinationIp: &corev3.CidrRange{
+			AddressPrefix: prefix, PrefixLen: wrapperspb.UInt32(bits),
+		}}}
+	}
+	ports := &rbacv3.Permission{Rule: &rbacv3.Permission_DestinationPortRange{
+		DestinationPortRange: &typev3.Int32Range{Start: int32(r.first), End: int32(r.last) + 1},
+	}}
+	return allOf(ports, anyOf(at("127.0.0.0", 8), at("::1", 128)))
 }

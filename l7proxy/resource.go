@@ -123,19 +123,19 @@ func single(p *program.Profile) (*merged, error) {
 
 // build makes every resource of the profiles. The ids returned name what judges, by profile key, as
 // the access log shows them.
-func build(profiles map[string]*merged, ports map[string]uint16, mark uint32) (rs resources, ids map[string]string) {
+func build(profiles map[string]*merged, ports map[string]uint16, own portRange, mark uint32) (rs resources, ids map[string]string) {
 	rs, ids = resources{typeListener: {}}, map[string]string{}
 	rs.add(clusterName, packed(cluster()))
 	for key, m := range profiles {
 		rs.add(key, packed(m.listener(ports[key], mark)))
 		switch m.kind {
 		case program.L7HTTP:
-			ids[key] = hash(packed(m.route("")).Value)
-			rs.add(key, packed(m.route(ids[key])))
+			ids[key] = hash(packed(m.route("", own)).Value)
+			rs.add(key, packed(m.route(ids[key], own)))
 		case program.L7TLS:
-			ids[key] = hash(packed(m.names("")).Value)
+			ids[key] = hash(packed(m.names("", own)).Value)
 			rs.add(key, packed(&corev3.TypedExtensionConfig{
-				Name: key, TypedConfig: packed(m.names(ids[key])),
+				Name: key, TypedConfig: packed(m.names(ids[key], own)),
 			}))
 		}
 	}

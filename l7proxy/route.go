@@ -32,14 +32,17 @@ const (
 	refusedDots       = "refused:dots"
 	refusedParameters = "refused:parameters"
 	refusedBytes      = "refused:bytes"
+	refusedLoop       = "refused:loop"
 )
 
 // refused denies what Envoy lets through though it cannot be judged: a "%" without two hexadecimal
 // digits, a segment of parameters only, bytes that are not printable ASCII, and the dot segments
 // that its normalisation leaves: it decodes "%2e%2e;x" only after it has removed dot segments, and
-// the rules would take what a server may understand as the parent for a segment.
-func refused() policies {
+// the rules would take what a server may understand as the parent for a segment. It also denies
+// what was sent to a listener of ours and would be led there again without end.
+func refused(own portRange) policies {
 	ps := policies{}
+	ps.add(refusedLoop, own.loop())
 	ps.add(refusedEscape, header(":path", expression(
 		`(?s)[^?]*%(?:[0-9A-Fa-f]?|[0-9A-Fa-f]?[^0-9A-Fa-f].*)`)))
 	ps.add(refusedDots, header(":path", expression(`(?s)[^?]*/\.\.?(?:;[^/?]*)?(?:[/?].*)?`)))
@@ -50,8 +53,8 @@ func refused() policies {
 
 // route is the part of an HTTP profile that a new generation changes. The rules hang on the route
 // configuration, so that they apply to whatever route is chosen.
-func (m *merged) route(name string) *routev3.RouteConfiguration {
-	filters := map[string]*anypb.Any{filterRefused: perRoute(filterRefused, refused(), rbacv3.RBAC_DENY)}
+func (m *merged) route(name string, own portRange) *routev3.RouteConfiguration {
+	filters := map[string]*anypb.Any{filterRefused: perRoute(filterRefused, refused(own), rbacv3.RBAC_DENY)}
 	for _, half := range []struct {
 		judgement   *judgement
 		deny, allow string
@@ -101,8 +104,9 @@ func disabled() *anypb.Any { return packed(&routev3.FilterConfig{Disabled: true}
 // names is the part of a TLS profile that a new generation changes: one DENY filter of all that a
 // connection must not be, so that one resource changes both halves at once. Its shadow rules decide
 // nothing: they write the id and the rule that allows into the log.
-func (m *merged) names(id string) *networkrbacv3.RBAC {
+func (m *merged) names(id string, own portRange) *networkrbacv3.RBAC {
 	deny, allow := policies{}, policies{}
+	deny.add(refusedLoop, own.loop())
 	for _, half := range []struct {
 		judgement *judgement
 		name      string

@@ -135,7 +135,7 @@ func (s *Server) Apply(ctx context.Context, generation string, sets ...[]program
 	if err != nil {
 		return fmt.Errorf("apply profiles: %w", err)
 	}
-	wanted, ids := build(profiles, assigned, s.config.Mark)
+	wanted, ids := build(profiles, assigned, portRange{s.config.FirstPort, s.config.LastPort}, s.config.Mark)
 	s.ids.add(generation, ids)
 	before := s.store.set(wanted)
 	if err := s.settled(ctx, assigned); err != nil {
