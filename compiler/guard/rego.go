@@ -47,7 +47,7 @@ func strangeReferences(g Guardrail, c *ast.Compiler) diag.List {
 	var list diag.List
 	for _, rule := range c.Modules[g.File].Rules {
 		ast.WalkRefs(rule, func(r ast.Ref) bool {
-			if r.HasPrefix(ast.DefaultRootRef) && len(c.GetRulesDynamic(r)) == 0 {
+			if r.HasPrefix(ast.DefaultRootRef) && len(c.GetRulesDynamicWithOpts(r, ast.RulesOptions{})) == 0 {
 				what := fmt.Sprintf("reads %s, which it does not define", r.GroundPrefix())
 				list = append(list, failure(g, r[0].Location, what)...)
 			}

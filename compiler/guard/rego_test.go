@@ -5,6 +5,7 @@ package guard
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +73,8 @@ func regoTests(t *testing.T, g Guardrail) []*tester.Result {
 		SetCompiler(ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)).
 		RaiseBuiltinErrors(true).
 		SetTimeout(10*time.Second).
-		Run(t.Context(), modules)
+		SetModules(modules).
+		RunTests(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,5 +82,6 @@ func regoTests(t *testing.T, g Guardrail) []*tester.Result {
 	for r := range ch {
 		rs = append(rs, r)
 	}
+	slices.SortFunc(rs, func(a, b *tester.Result) int { return strings.Compare(a.Name, b.Name) })
 	return rs
 }
