@@ -32,29 +32,32 @@ struct sock_cgroup_data {
 	struct cgroup *cgroup;
 } __attribute__((preserve_access_index));
 
-/* struct sock; the loader takes no notice of what follows three underscores. */
-struct sock___cgroup {
-	struct sock_cgroup_data sk_cgrp_data;
+struct sock___cgroup;
+
+struct sock_common___cgroup {
+	unsigned char skc_state;
+	struct sock___cgroup *skc_listener; /* of a connection that is not established yet */
 } __attribute__((preserve_access_index));
 
-/* A connection that is not established yet; it is of its listener's cgroup. */
-struct request_sock {
-	struct sock___cgroup *rsk_listener;
+/* struct sock; the loader takes no notice of what follows the underscores. */
+struct sock___cgroup {
+	struct sock_common___cgroup __sk_common;
+	struct sock_cgroup_data sk_cgrp_data;
 } __attribute__((preserve_access_index));
 
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
 
-/* A socket in TIME_WAIT has none: do not ask for it. */
+/*
+ * The cgroup of a socket that is not in TIME_WAIT; of a connection that is not established yet,
+ * which has none, that of its listener.
+ */
 static __always_inline struct cgroup *socket_cgroup(struct bpf_sock *sk)
 {
-	struct sock___cgroup *s;
-	struct request_sock *r;
+	__u32 type = bpf_core_type_id_kernel(struct sock___cgroup);
+	struct sock___cgroup *s = bpf_rdonly_cast(sk, type);
 
-	if (sk->state == BPF_TCP_NEW_SYN_RECV) {
-		r = bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct request_sock));
-		return r->rsk_listener->sk_cgrp_data.cgroup;
-	}
-	s = bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct sock___cgroup));
+	if (s->__sk_common.skc_state == BPF_TCP_NEW_SYN_RECV)
+		s = bpf_rdonly_cast(s->__sk_common.skc_listener, type);
 	return s->sk_cgrp_data.cgroup;
 }
 
