@@ -61,7 +61,10 @@ func addressFault(text string) (code diag.Code, summary, help string) {
 	case err != nil:
 		return diag.BadAddress, fmt.Sprintf("%s is no address or prefix", text), "write an address such as 192.0.2.1 or 2001:db8::1, or a prefix such as 192.0.2.0/24"
 	case p.Addr().Is4In6():
-		if p.Bits() >= 96 {
+		switch {
+		case p.Bits() == 128:
+			help = "write " + p.Addr().Unmap().String()
+		case p.Bits() >= 96:
 			help = "write " + netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked().String()
 		}
 		return diag.BadAddress, fmt.Sprintf("%s is an IPv4 address written as IPv6", text), help

@@ -2,7 +2,10 @@
 
 package lang
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // wanted turns what participle says it expected, the rest of a production in EBNF, into what could
 // stand first, in the words of the language. It is empty when nothing is known.
@@ -11,7 +14,11 @@ func wanted(message string) string {
 	if !ok {
 		return ""
 	}
-	return strings.Join(alternatives(strings.TrimSuffix(ebnf, ")")), " or ")
+	words := alternatives(strings.TrimSuffix(ebnf, ")"))
+	if slices.Contains(words, "a condition") {
+		return "a condition"
+	}
+	return strings.Join(words, " or ")
 }
 
 // alternatives returns the first words of an EBNF sequence, what is optional left out when a word

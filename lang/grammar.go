@@ -103,7 +103,7 @@ func (p *parser) expected(i int, want, help string) {
 	t := p.toks[i]
 	span := SpanOf(t)
 	found := fmt.Sprintf("found `%s`", t.Value)
-	if t.Type == lexer.EOF || i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line {
+	if t.Type == lexer.EOF || want != "" && i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line {
 		found = "the line ends"
 		if t.Type == lexer.EOF {
 			found = "the file ends"
@@ -119,14 +119,18 @@ func (p *parser) expected(i int, want, help string) {
 		return
 	case t.Value == "except" && t.Type == tokenKeyword:
 		code, help = diag.SecondExcept, "write one except: it takes everything behind it from everything before it"
-	case t.Type == tokenKeyword && strings.Contains(want, "a name") && found != "the line ends":
-		code, help = diag.ReservedWord, "choose another name; as a label key, quote it: \""+t.Value+"\""
+	case t.Type == tokenKeyword && want == "a name" && span.Start != span.End:
+		code, help = diag.ReservedWord, "choose another name"
+	case t.Type == tokenKeyword && want == "a condition" && span.Start != span.End:
+		code, help = diag.ReservedWord, fmt.Sprintf("as a label key, quote it: %q", t.Value)
+	case t.Type == tokenIdent && want == "a string in double quotes" && span.Start != span.End:
+		help = fmt.Sprintf("write %q", t.Value)
 	}
 	summary := fmt.Sprintf("expected %s, %s", want, found)
 	if want == "" {
 		summary = fmt.Sprintf("%s cannot stand here", strings.TrimPrefix(found, "found "))
-		if span.Start == span.End {
-			summary = found + " too early"
+		if t.Type == lexer.EOF {
+			summary = "the file ends too early"
 		}
 	}
 	p.errorAt(code, span, summary, help)

@@ -84,7 +84,7 @@ func (p *parser) isOther(d Decl, kind string) bool {
 
 // decl reads one declaration with its annotations.
 func (p *parser) decl(lo, hi int) Decl {
-	head, lo := p.head(lo, hi)
+	head, lo := p.head(lo, hi, lo-1)
 	d := p.body(lo, hi)
 	h := d.Common()
 	h.Doc, h.Annotations = head.Doc, head.Annotations
@@ -178,13 +178,13 @@ func (p *parser) other(lo, hi int) *Other {
 	return o
 }
 
-// head reads the doc comments and annotations before a declaration or rule and returns where the
-// rest begins.
-func (p *parser) head(lo, hi int) (Head, int) {
+// head reads the doc comments, those behind token after, and the annotations before a declaration
+// or rule and returns where the rest begins.
+func (p *parser) head(lo, hi, after int) (Head, int) {
 	var h Head
-	from := 0
-	if lo > 0 {
-		from = p.toks[lo-1].Pos.Offset
+	from := -1
+	if after >= 0 {
+		from = p.toks[after].Pos.Offset
 	}
 	for lo < hi && p.toks[lo].Value == "@" {
 		next := p.annotationEnd(lo, hi)

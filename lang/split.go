@@ -88,7 +88,7 @@ func (p *parser) annotationsBefore(i int) int {
 	for {
 		j := i
 		if p.before(j).Value == ")" {
-			for j--; j > 0 && p.toks[j].Value != "("; j-- {
+			for j--; j > 0 && p.toks[j-1].Value != ")" && p.toks[j].Value != "("; j-- {
 			}
 		}
 		if j < 2 || p.toks[j-2].Value != "@" {
@@ -134,7 +134,7 @@ func (p *parser) policy(lo, hi int) Decl {
 		next := p.block(d, i, hi)
 		if next == i {
 			if !p.invalid(i, hi) {
-				p.expected(i, "ingress or egress", "")
+				p.expected(i, "`ingress` or `egress`", "")
 			}
 			d.Broken = true
 			i = hi + 1
@@ -165,7 +165,9 @@ func (p *parser) close(open, i, hi int) bool {
 		p.missingBrace(open)
 		return true
 	case i+1 < hi:
-		p.expected(i+1, "a declaration", "")
+		if !p.unbalanced(open, hi) {
+			p.expected(i+1, "", "")
+		}
 		return true
 	}
 	return false
@@ -173,6 +175,31 @@ func (p *parser) close(open, i, hi int) bool {
 
 func (p *parser) missingBrace(open int) {
 	p.errorAt(diag.MissingBrace, SpanOf(p.toks[open]), "this { has no }", "close it where the block ends")
+}
+
+// unclosed returns the place of the last { of a range that is never closed there, -1 when there is none.
+func (p *parser) unclosed(lo, hi int) int {
+	var open []int
+	for i := lo; i < hi; i++ {
+		switch p.toks[i].Value {
+		case "{":
+			open = append(open, i)
+		case "}":
+			open = open[:max(len(open)-1, 0)]
+		}
+	}
+	if len(open) == 0 {
+		return -1
+	}
+	return open[len(open)-1]
+}
+
+// unbalanced reports whether a missing } was reported behind a token.
+func (p *parser) unbalanced(open, hi int) bool {
+	return slices.ContainsFunc(p.diags, func(d diag.Diagnostic) bool {
+		at := d.Span.Start.Offset
+		return d.Code == diag.MissingBrace && at > p.toks[open].Pos.Offset && at < p.toks[hi].Pos.Offset
+	})
 }
 
 // find returns the place of the first token with a value, hi when there is none.
@@ -204,7 +231,7 @@ func (p *parser) block(d *Policy, i, hi int) int {
 		b.Tokens = p.toks[i : i+2]
 		return i + 2
 	case i+1 >= hi || next.Value != "{":
-		p.expected(i+1, "{ or none", "")
+		p.expected(i+1, "`{` or `none`", "")
 		d.Broken = true
 		return p.skipTo(i+1, hi)
 	}
@@ -225,8 +252,11 @@ func (p *parser) rules(d *Policy, b *Block, open, hi int) int {
 		if n+1 < len(starts) {
 			stop = starts[n+1]
 		}
-		r := p.rule(lo, stop)
-		b.Rules = append(b.Rules, r)
+		after := lo - 1
+		if n == 0 {
+			after = open - 2 // what stands before the word of the block belongs to its first rule
+		}
+		b.Rules = append(b.Rules, p.rule(lo, stop, after))
 	}
 	if end == open+1 && closed {
 		p.errorAt(diag.Empty, SpanOf(b.Word), "the block is empty", "write "+b.Word.Value+" none")
@@ -281,9 +311,9 @@ func (p *parser) beginsRule(i, _ int) bool {
 	return slices.Contains([]string{"allow", "deny", "pass", "audit", "resolve"}, p.toks[i].Value)
 }
 
-// rule reads one rule; a broken one keeps its label.
-func (p *parser) rule(lo, hi int) *Rule {
-	head, lo := p.head(lo, hi)
+// rule reads one rule, its doc comments behind token after; a broken one keeps its label.
+func (p *parser) rule(lo, hi, after int) *Rule {
+	head, lo := p.head(lo, hi, after)
 	bad := &Rule{Head: head}
 	bad.Tokens, bad.Broken = p.toks[lo:hi], true
 	if lo >= hi {
@@ -299,6 +329,10 @@ func (p *parser) rule(lo, hi int) *Rule {
 	}
 	if i := p.unsupported(lo, hi); i >= 0 && !p.invalid(lo, hi) {
 		p.notSupported(i)
+		return bad
+	}
+	if open := p.unclosed(lo, hi); open >= 0 && !p.invalid(lo, hi) {
+		p.missingBrace(open)
 		return bad
 	}
 	r := read(p, p.grammar.rule, lo, hi)

@@ -18,9 +18,9 @@ func (p *parser) test(lo, hi int) Decl {
 		d.Tokens = p.toks[lo:hi]
 		return d
 	}
-	starts, end, _ := p.parts(open+1, hi, p.beginsLine)
+	starts, end, closed := p.parts(open+1, hi, p.beginsLine)
 	if end > open+1 && (len(starts) == 0 || starts[0] > open+1) && !p.invalid(open, end) {
-		p.expected(open+1, "given, allow or deny", "")
+		p.expected(open+1, "`given`, `allow` or `deny`", "")
 		d.Broken = true
 	}
 	for n, i := range starts {
@@ -29,6 +29,13 @@ func (p *parser) test(lo, hi int) Decl {
 			stop = starts[n+1]
 		}
 		p.line(d, i, stop)
+	}
+	if !closed && end < hi {
+		if !p.invalid(open, hi) {
+			p.expected(end, "", "")
+		}
+		d.Broken, d.Tokens = true, p.toks[lo:end]
+		return d
 	}
 	d.Broken = p.close(open, end, hi) || d.Broken
 	d.Tokens = p.toks[lo:min(end+1, hi)]

@@ -85,6 +85,9 @@ func (c *checker) module() *Module {
 	c.resolveAll()
 	m.Default = c.defaultOf()
 	for _, f := range c.files {
+		if f.Package != nil {
+			c.annotations(f.Package.Annotations)
+		}
 		for _, d := range f.Decls {
 			if p, ok := d.(*lang.Policy); ok {
 				m.Policies = append(m.Policies, c.policy(p))
@@ -92,6 +95,9 @@ func (c *checker) module() *Module {
 			}
 			c.annotations(d.Common().Annotations)
 		}
+	}
+	if !c.diags.HasErrors() {
+		c.mixed(m)
 	}
 	for _, f := range c.files {
 		for _, d := range f.Decls {

@@ -5,6 +5,7 @@ package check
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/participle/v2/lexer"
@@ -18,7 +19,7 @@ import (
 func (c *checker) pathPattern(t lexer.Token, isRegexp bool) (program.PathPattern, bool) {
 	text := lang.Text(t)
 	if isRegexp {
-		if _, err := regexp.Compile(`^(?:` + text + `)$`); err != nil {
+		if _, err := regexp.Compile(text); err != nil {
 			c.errorAt(diag.BadPath, lang.SpanOf(t), fmt.Sprintf("%s is no RE2 expression: %s", t.Value, regexpFault(err)), "")
 			return program.PathPattern{}, false
 		}
@@ -58,6 +59,9 @@ func parsePath(text string) (p program.PathPattern, fault, help string) {
 			continue
 		}
 		seg, fault, help := parseSegment(s)
+		if judged, ok := strings.CutPrefix(help, "write "); ok {
+			help = "write /" + strings.Join(slices.Concat(segments[:i], []string{judged}, segments[i+1:]), "/")
+		}
 		if fault != "" {
 			return p, fault, help
 		}
@@ -75,7 +79,7 @@ func parseSegment(s string) (seg program.Segment, fault, help string) {
 	case s == "*":
 		return program.Segment{Any: true}, "", ""
 	case s == "{}":
-		return seg, "{} has no name", "write {id} or *"
+		return seg, "{} has no name", "name it: {id}"
 	case len(s) > 2 && s[0] == '{' && s[len(s)-1] == '}' && isWord(s[1:len(s)-1]):
 		return program.Segment{Any: true}, "", ""
 	case strings.Contains(s, "**"):
@@ -100,7 +104,7 @@ func literalSegment(s string) (seg program.Segment, fault, help string) {
 			n, ok := escape(s[i:])
 			switch {
 			case !ok:
-				return seg, "% begins no escape", "write %25 for the character"
+				return seg, "% begins no escape", "the character itself is %25"
 			case n == 0 || n == '/' || n == '\\':
 				return seg, fmt.Sprintf("requests with %s are refused", s[i:i+3]), ""
 			}

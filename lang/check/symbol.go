@@ -19,6 +19,9 @@ import (
 // maxChain bounds how many names stand behind each other.
 const maxChain = 1000
 
+// maxSuggest bounds the names among which a near one is looked for.
+const maxSuggest = 5000
+
 // symbol is a declared name with what it stands for, which is set once resolved.
 type symbol struct {
 	kind string // workload, cidrs, domains, service, policy, test
@@ -73,7 +76,6 @@ func (c *checker) add(space map[string]*symbol, kind string, name lexer.Token, d
 // find returns the symbol of a name when it is of the kind wanted, and reports why not otherwise.
 func (c *checker) find(space map[string]*symbol, name lexer.Token, kinds ...string) *symbol {
 	text := name.Value
-	want := strings.Join(kinds, " or ")
 	s := space[text]
 	if s != nil && slices.Contains(kinds, s.kind) {
 		return s
@@ -84,7 +86,7 @@ func (c *checker) find(space map[string]*symbol, name lexer.Token, kinds ...stri
 		}
 	}
 	if s != nil {
-		c.errorAt(diag.WrongKind, lang.SpanOf(name), fmt.Sprintf("`%s` is a %s, not a %s", text, s.kind, want), "",
+		c.errorAt(diag.WrongKind, lang.SpanOf(name), fmt.Sprintf("`%s` is the name of a %s; %s is needed", text, s.kind, oneOf(kinds)), "",
 			diag.Related{Span: s.span, Summary: "declared here"})
 		return nil
 	}
@@ -97,8 +99,17 @@ func (c *checker) find(space map[string]*symbol, name lexer.Token, kinds ...stri
 			names = append(names, n)
 		}
 	}
-	c.unknown(lang.SpanOf(name), want, text, names)
+	c.unknown(lang.SpanOf(name), strings.TrimPrefix(oneOf(kinds), "a "), text, names)
 	return nil
+}
+
+// oneOf joins kinds for a message.
+func oneOf(kinds []string) string {
+	last := len(kinds) - 1
+	if last == 0 {
+		return "a " + kinds[0]
+	}
+	return "a " + strings.Join(kinds[:last], ", ") + " or " + kinds[last]
 }
 
 func (c *checker) unknown(span diag.Span, kind, text string, names []string) {
@@ -120,6 +131,9 @@ func (c *checker) isOther(name string) bool {
 // didYouMean returns help that names the nearest of names, empty when none is near.
 func didYouMean(text string, names []string) string {
 	best, distance := "", max(1, len(text)/3)+1
+	if len(names) > maxSuggest {
+		return ""
+	}
 	slices.Sort(names)
 	for _, n := range names {
 		if d := edits(text, n); d < distance {

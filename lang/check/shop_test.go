@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"mpol/lang"
+	"mpol/lang/check"
+	"mpol/lang/diag"
+)
+
+const shopPath = "../../policies/examples/shop/shop.mpol"
+
+func shop(t testing.TB) []byte {
+	t.Helper()
+	text, err := os.ReadFile(shopPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestShop checks the example without a single diagnostic, warnings included.
+func TestShop(t *testing.T) {
+	file, diags := lang.Parse("shop.mpol", shop(t))
+	m, more := check.Check([]*lang.File{file}, check.Options{Today: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)})
+	for _, d := range append(diags, more...) {
+		t.Errorf("%s: %s: %s", d.Span, d.Code, d.Summary)
+	}
+	if m == nil {
+		t.Fatal("no module")
+	}
+	if got, want := len(m.Policies), 5; got != want {
+		t.Errorf("policies = %d, want %d", got, want)
+	}
+	if got, want := m.Policies[1].Ingress.Rules[2].PlaceSpan.String(), "shop.mpol:34:5"; got != want {
+		t.Errorf("place of cart.admin = %s, want %s", got, want)
+	}
+}
+
+// TestLongChain names a thousand and one workloads in a row: an error, not a stack overflow.
+func TestLongChain(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("package a\n")
+	for i := range 50_000 {
+		fmt.Fprintf(&b, "workload w%d = w%d\n", i, i+1)
+	}
+	b.WriteString("workload w50000 = has x\n")
+	file, _ := lang.Parse("a.mpol", []byte(b.String()))
+	m, diags := check.Check([]*lang.File{file}, check.Options{})
+	if m != nil || len(diags) == 0 || diags[0].Code != diag.TooDeep {
+		t.Errorf("Check = %v, %v, want too-deep", m, diags)
+	}
+}
+
+// FuzzCheck looks for a panic, for a module beside an error, and for a result that differs the
+// second time.
+func FuzzCheck(f *testing.F) {
+	f.Add(string(shop(f)))
+	for _, text := range goldenInputs(f) {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		file, parsed := lang.Parse("a.mpol", []byte(text))
+		m, diags := check.Check([]*lang.File{file}, check.Options{})
+		if bad := parsed.HasErrors() || diags.HasErrors(); (m == nil) != bad {
+			t.Fatalf("module is nil: %v, errors: %v", m == nil, bad)
+		}
+		_, again := check.Check([]*lang.File{file}, check.Options{})
+		if len(diags) != len(again) {
+			t.Fatalf("the second Check gives %d diagnostics, the first %d", len(again), len(diags))
+		}
+	})
+}
