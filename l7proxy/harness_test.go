@@ -5,6 +5,7 @@ package l7proxy
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -232,9 +233,10 @@ func (p *proxy) dial(key string, server netip.AddrPort) (net.Conn, error) {
 		Timeout:   5 * time.Second,
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)),
 		Control: func(_, _ string, raw syscall.RawConn) (err error) {
-			return errorsJoin(raw.Control(func(fd uintptr) {
+			failed := raw.Control(func(fd uintptr) {
 				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, int(mark))
-			}), err)
+			})
+			return errors.Join(failed, err)
 		},
 	}
 	conn, err := dialer.Dial("tcp", server.String())
@@ -245,13 +247,14 @@ func (p *proxy) dial(key string, server netip.AddrPort) (net.Conn, error) {
 	return conn, nil
 }
 
-func errorsJoin(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+// dialLoopback connects to a listener of Envoy without any redirection.
+func (p *proxy) dialLoopback(listener netip.AddrPort) (net.Conn, error) {
+	conn, err := net.DialTimeout("tcp", listener.String(), 5*time.Second)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	conn.SetDeadline(time.Now().Add(15 * time.Second))
+	return conn, nil
 }
 
 // origin is a server that answers each request with the bytes of its head as it got them.

@@ -114,6 +114,10 @@ func (p *proxy) hello(key string, server netip.AddrPort, name string, wrap func(
 	if wrap != nil {
 		conn = wrap(conn)
 	}
+	return p.handshake(conn, name)
+}
+
+func (p *proxy) handshake(conn net.Conn, name string) (*tls.Conn, error) {
 	client := tls.Client(conn, &tls.Config{ServerName: name, InsecureSkipVerify: true})
 	text := make([]byte, len("hello\n"))
 	if _, err := io.ReadFull(client, text); err != nil {
