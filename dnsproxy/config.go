@@ -136,7 +136,7 @@ func (v Verdict) String() string { return [...]string{"allowed", "denied", "fail
 // Event reports a question. Name and Type are empty when it could not be read.
 type Event struct {
 	Time       time.Time
-	Generation uint64 // of the newest view
+	Generation uint64 // of the view whose rule it is; 0 when none was asked
 	Workload   string // empty for a stranger
 	Client     netip.AddrPort
 	Server     netip.AddrPort
@@ -144,7 +144,7 @@ type Event struct {
 	Name       program.Name
 	Type       uint16
 	Verdict    Verdict
-	Rule       program.RuleID // of the view of Generation; 0 when no rule decided
+	Rule       program.RuleID // 0 when no rule decided
 	Log        bool           // the rule asks for a report
 	Reason     string         // of what is not Allowed
 	Granted    []Address      // what was committed for the answer

@@ -31,7 +31,8 @@ type exchange struct {
 	p     *Proxy
 	ctx   context.Context // of Serve
 	msg   []byte          // the client's message; its ID changes with each server it is sent to
-	rule  decision        // as it was when the question came
+	by    *views          // in force when the question came
+	rule  decision        // by them
 	timer *time.Timer
 	ended atomic.Bool
 	// users counts who may still end or commit it; the last one gives back its place among the
@@ -56,7 +57,8 @@ func (p *Proxy) accept(ctx context.Context, msg []byte, o origin) *exchange {
 		x.end(Denied, x.rule, refusal{rcode: rcodeRefused, code: errorProhibited, text: "client is no workload of a policy"})
 		return nil
 	}
-	if x.rule = x.judge(*p.views.Load()); !x.rule.allow {
+	x.by = p.views.Load()
+	if x.rule = x.by.judge(x.Workload, x.Server.Addr(), x.labels, x.typ); !x.rule.allow {
 		x.deny(x.rule, "question not allowed")
 		return nil
 	}
@@ -71,15 +73,18 @@ func (p *Proxy) accept(ctx context.Context, msg []byte, o origin) *exchange {
 	return x
 }
 
-func (x *exchange) judge(vs views) decision {
-	return vs.judge(x.Workload, x.Server.Addr(), x.name.labels(), x.typ)
+// judge judges the question again when the views have changed since it came.
+func (x *exchange) judge(by *views) decision {
+	if by == x.by {
+		return x.rule
+	}
+	return by.judge(x.Workload, x.Server.Addr(), x.labels, x.typ)
 }
 
 // deny ends x with the configured refusal.
 func (x *exchange) deny(d decision, reason string) {
 	r := refusal{rcode: rcodeRefused, code: errorProhibited, text: reason}
-	name := x.name.labels()
-	if x.p.cfg.Refusal == NXDomain || hasSuffix(x.p.search, name) || name.String() == canary {
+	if x.p.cfg.Refusal == NXDomain || hasSuffix(x.p.search, x.labels) || x.labels.String() == canary {
 		r.rcode = rcodeNXDomain
 	}
 	x.end(Denied, d, r)
@@ -137,24 +142,21 @@ func (x *exchange) leave() {
 }
 
 func (x *exchange) report(v Verdict, d decision, reason string, granted []Address) {
-	e := Event{
+	x.p.cfg.Event(Event{
 		Time:       x.p.cfg.Clock(),
-		Generation: x.p.views.Load().generation(),
+		Generation: d.generation,
 		Workload:   x.Workload,
 		Client:     x.client,
 		Server:     x.Server,
 		Proto:      x.proto,
+		Name:       x.labels,
 		Type:       x.typ,
 		Verdict:    v,
 		Rule:       d.rule,
 		Log:        d.log,
 		Reason:     reason,
 		Granted:    granted,
-	}
-	if len(x.raw) > 0 {
-		e.Name = x.name.labels()
-	}
-	x.p.cfg.Event(e)
+	})
 }
 
 // sizeLimit is the largest message that x's client gets.

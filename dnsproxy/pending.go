@@ -58,6 +58,13 @@ func (p *pending) take(msg []byte) *exchange {
 	return x
 }
 
+// none reports whether no exchange is held.
+func (p *pending) none() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.byID) == 0
+}
+
 // drain removes and returns all exchanges; last says that add fails from now on.
 func (p *pending) drain(last bool) []*exchange {
 	p.mu.Lock()

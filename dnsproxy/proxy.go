@@ -101,7 +101,8 @@ func (p *Proxy) Addrs() []netip.AddrPort {
 // while the node switches. With two, a question is allowed only if both allow it, and what its
 // answer gives is granted to the name sets of both. With none, everything is refused.
 //
-// When Apply returns, every answer that is released from then on has been judged by these views.
+// An answer that comes, or whose addresses are committed, once Apply has returned is judged by these
+// views.
 func (p *Proxy) Apply(vs ...*View) {
 	next := append(views(nil), vs...)
 	p.views.Store(&next)

@@ -2,15 +2,20 @@
 
 package dnsproxy
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"mpol/compiler/program"
+)
 
 // ask is a client's message that may be judged.
 type ask struct {
 	question
-	id    uint16
-	flags uint16
-	edns  bool
-	limit int // the largest answer over UDP that the client takes, in octets
+	labels program.Name // of the question
+	id     uint16
+	flags  uint16
+	edns   bool
+	limit  int // the largest answer over UDP that the client takes, in octets
 }
 
 // fault says why a client's message is not even judged. A message with silent is not answered:
@@ -39,7 +44,7 @@ func readQuery(msg []byte) (ask, *fault) {
 	if err != nil {
 		return ask{id: h.id, flags: h.flags}, &fault{rcode: rcodeFormErr, reason: "question cannot be read"}
 	}
-	a := ask{question: q, id: h.id, flags: h.flags, limit: maxUDPPlain}
+	a := ask{question: q, labels: q.name.labels(), id: h.id, flags: h.flags, limit: maxUDPPlain}
 	switch {
 	case q.class != classIN:
 		return a, &fault{rcode: rcodeRefused, reason: "class is not IN"}

@@ -58,59 +58,77 @@ func newServers(p *Proxy) *servers {
 
 // forward sends x to its server, or ends it.
 func (s *servers) forward(x *exchange) {
-	k, err := s.socket(x)
+	k, id, err := s.place(x)
 	if err != nil {
-		x.fail("no socket to the server")
-		return
-	}
-	id, ok := k.pending.add(x)
-	if !ok {
-		x.fail("too many questions to the server in flight")
+		x.fail(err.Error())
 		return
 	}
 	binary.BigEndian.PutUint16(x.msg, id)
 	// The first error may be an earlier datagram's, told by ICMP.
 	if _, err := k.conn.Write(x.msg); err != nil {
 		if _, err = k.conn.Write(x.msg); err != nil {
-			x.fail("server cannot be reached")
+			x.fail(errUnreachable.Error())
 		}
 	}
 }
 
-// socket picks one of the sockets to x's server and opens it if it has to.
-func (s *servers) socket(x *exchange) (*serverSocket, error) {
+// Why a question cannot be sent to its server.
+var (
+	errUnreachable = errors.New("server cannot be reached")
+	errCrowded     = errors.New("too many questions to the server in flight")
+)
+
+// place picks one of the sockets to x's server, which it opens if it has to, and gives x an ID
+// there.
+func (s *servers) place(x *exchange) (*serverSocket, uint16, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, net.ErrClosed
+		return nil, 0, net.ErrClosed
 	}
 	srv, ok := s.byAddr.get(x.Server)
 	if !ok {
 		srv = new(server)
 		s.byAddr.put(x.Server, srv)
 	}
-	i := rand.IntN(socketsPerServer)
-	k := srv.sockets[i]
-	if k != nil && (k.asked >= questionsASocket || time.Since(k.born) > socketAge) {
+	slot := &srv.sockets[rand.IntN(socketsPerServer)]
+	if k := *slot; k != nil && (k.asked >= questionsASocket || time.Since(k.born) > socketAge) {
 		k.retire(s.p.cfg.Timeouts.Query)
-		k = nil
+		*slot = nil
 	}
-	if k == nil {
-		d := net.Dialer{Control: s.p.cfg.Control}
-		c, err := d.DialContext(x.ctx, "udp", x.Server.String())
+	if *slot == nil {
+		k, err := s.open(x)
 		if err != nil {
-			return nil, err
+			return nil, 0, errUnreachable
 		}
-		k = &serverSocket{conn: c.(*net.UDPConn), born: time.Now()}
-		srv.sockets[i] = k
-		s.p.running.Go(func() { s.read(x.ctx, k) })
+		*slot = k
+	}
+	k := *slot
+	id, ok := k.pending.add(x)
+	if !ok {
+		return nil, 0, errCrowded
 	}
 	k.asked++
+	return k, id, nil
+}
+
+// open makes a socket to x's server and starts its reader.
+func (s *servers) open(x *exchange) (*serverSocket, error) {
+	d := net.Dialer{Control: s.p.cfg.Control}
+	c, err := d.DialContext(x.ctx, "udp", x.Server.String())
+	if err != nil {
+		return nil, err
+	}
+	k := &serverSocket{conn: c.(*net.UDPConn), born: time.Now()}
+	s.p.running.Go(func() { s.read(x.ctx, k) })
 	return k, nil
 }
 
 // retire lets a socket live on for as long as an answer may come.
 func (k *serverSocket) retire(wait time.Duration) {
+	if k.pending.none() {
+		wait = 0
+	}
 	_ = k.conn.SetReadDeadline(time.Now().Add(wait))
 }
 
@@ -137,7 +155,7 @@ func (s *servers) read(ctx context.Context, k *serverSocket) {
 
 func (k *serverSocket) fail(last bool) {
 	for _, x := range k.pending.drain(last) {
-		x.fail("server cannot be reached")
+		x.fail(errUnreachable.Error())
 	}
 }
 

@@ -14,10 +14,10 @@ const maxRounds = 8
 // answer takes the server's message, which it keeps, and ends x: at once, or when the addresses in
 // the message are open.
 func (x *exchange) answer(msg []byte) {
-	a, err := readAnswer(msg, x.question)
-	if err == nil && len(msg) > x.sizeLimit() {
-		a, err = readAnswer(truncated(msg, x.question), x.question)
+	if len(msg) > x.sizeLimit() {
+		msg = truncated(msg, x.question)
 	}
+	a, err := readAnswer(msg, x.question)
 	switch {
 	case err != nil:
 		x.fail("answer cannot be read")
@@ -32,7 +32,7 @@ func (x *exchange) answer(msg []byte) {
 
 // settlePlain releases an answer that opens nothing, if its question is still allowed.
 func (x *exchange) settlePlain(a *answer) {
-	if d := x.judge(*x.p.views.Load()); !d.allow {
+	if d := x.judge(x.p.views.Load()); !d.allow {
 		x.deny(d, "question no longer allowed")
 		return
 	}
@@ -52,7 +52,7 @@ type weighed struct {
 // weigh judges an answer under the views in force.
 func (x *exchange) weigh(a *answer) weighed {
 	w := weighed{by: x.p.views.Load()}
-	w.rule = x.judge(*w.by)
+	w.rule = x.judge(w.by)
 	if !w.rule.allow {
 		w.end = func() { x.deny(w.rule, "question no longer allowed") }
 		return w
@@ -99,15 +99,18 @@ func (x *exchange) settle(a *answer) {
 // commit opens what the answer gives, again for as long as the views change meanwhile, and ends x.
 // Config.Commit is not trusted to return: the client has its SERVFAIL in time all the same.
 func (x *exchange) commit(a *answer, w weighed) {
-	ctx, cancel := context.WithTimeout(x.ctx, x.p.cfg.Timeouts.Commit)
+	ctx, cancel := context.WithCancel(x.ctx)
 	defer cancel()
-	late := time.AfterFunc(x.p.cfg.Timeouts.Commit, func() { x.fail("addresses were not opened in time") })
+	late := time.AfterFunc(x.p.cfg.Timeouts.Commit, func() {
+		x.fail("addresses were not opened in time")
+		cancel()
+	})
 	defer late.Stop()
 	for range maxRounds {
 		var err error
 		if w.opens() {
 			err = x.p.cfg.Commit(ctx, Grant{
-				Workload: x.Workload, Sets: w.rule.sets, Addresses: w.addrs, Name: x.name.labels(),
+				Workload: x.Workload, Sets: w.rule.sets, Addresses: w.addrs, Name: x.labels,
 			})
 		}
 		if x.conclude(a, w, err) {

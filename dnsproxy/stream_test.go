@@ -181,6 +181,28 @@ func TestProxy_load(t *testing.T) {
 			t.Errorf("%d answers are remembered, want 10", got)
 		}
 	})
+	t.Run("dns-22", func(t *testing.T) {
+		u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer u.Close()
+		r := newRig(t, u.LocalAddr().(*net.UDPAddr).AddrPort(), standard())
+		ports, ids := make(map[uint16]bool), make(map[uint16]bool)
+		buf := make([]byte, maxMessage)
+		for i := range 40 {
+			r.pose(t, fmt.Sprintf("n%d.google.com", i))
+			_ = u.SetReadDeadline(time.Now().Add(patience))
+			_, from, err := u.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ports[from.Port()], ids[binary.BigEndian.Uint16(buf)] = true, true
+		}
+		if len(ports) < 2 || len(ids) < 30 {
+			t.Errorf("40 questions of one ID went up with %d IDs from %d ports", len(ids), len(ports))
+		}
+	})
 	t.Run("dns-21 dns-72", func(t *testing.T) {
 		r := newRig(t, serveScript(t, with(t, asked+" 300 A 198.51.100.4")), standard())
 		a, b := r.pose(t, "api.google.com"), r.pose(t, "api.google.com")

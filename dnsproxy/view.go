@@ -3,7 +3,7 @@
 package dnsproxy
 
 import (
-	"fmt"
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -24,8 +24,8 @@ type View struct {
 type namesView struct {
 	table string
 	names *program.Names
-	// classes gives the class key of a set by the text of its peers.
-	classes map[string]string
+	// classes are the class keys of names.Sets.
+	classes []string
 	// believed tells, for each peer, the questions that imply that peer's resolver.
 	believed [][]int
 }
@@ -62,9 +62,9 @@ func ViewOf(generation uint64, t *program.Tables) *View {
 }
 
 func newNamesView(t *program.Table) *namesView {
-	n := &namesView{table: t.Key, names: t.Names, classes: make(map[string]string)}
+	n := &namesView{table: t.Key, names: t.Names}
 	for _, s := range t.Names.Sets {
-		n.classes[fmt.Sprint(s.Peers)] = t.Classes[s.Class].Key
+		n.classes = append(n.classes, t.Classes[s.Class].Key)
 	}
 	n.believed = make([][]int, len(t.Names.Peers))
 	for i, p := range t.Names.Peers {
@@ -100,19 +100,21 @@ func (v *View) forbidden(a netip.Addr) bool {
 
 // decision is what views say of a question.
 type decision struct {
-	allow bool
-	rule  program.RuleID
-	log   bool
-	sets  []NameSetKey // what its answer opens
+	generation uint64
+	allow      bool
+	rule       program.RuleID
+	log        bool
+	sets       []NameSetKey // what its answer opens
 }
 
 // judge asks one view.
 func (v *View) judge(workload string, server netip.Addr, name program.Name, typ uint16) decision {
 	w := v.workloads[workload]
 	if w == nil {
-		return decision{}
+		return decision{generation: v.Generation}
 	}
 	d := w.verdict(server, name, typ)
+	d.generation = v.Generation
 	if !d.allow || !opens(typ) {
 		return d
 	}
@@ -172,8 +174,11 @@ func (w *namesView) set(server netip.Addr, name program.Name, typ uint16) (NameS
 	if len(peers) == 0 {
 		return NameSetKey{}, false
 	}
-	class, ok := w.classes[fmt.Sprint(peers)]
-	return NameSetKey{Table: w.table, Class: class}, ok
+	i := slices.IndexFunc(w.names.Sets, func(s program.NameSet) bool { return slices.Equal(s.Peers, peers) })
+	if i < 0 {
+		return NameSetKey{}, false
+	}
+	return NameSetKey{Table: w.table, Class: w.classes[i]}, true
 }
 
 // views are those in force: one, or the old and the new one during a switch.
@@ -196,29 +201,9 @@ func (vs views) judge(workload string, server netip.Addr, name program.Name, typ
 }
 
 func compareKeys(a, b NameSetKey) int {
-	if a.Table != b.Table {
-		if a.Table < b.Table {
-			return -1
-		}
-		return 1
-	}
-	switch {
-	case a.Class < b.Class:
-		return -1
-	case a.Class > b.Class:
-		return 1
-	}
-	return 0
+	return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Class, b.Class))
 }
 
 func (vs views) forbidden(a netip.Addr) bool {
 	return slices.ContainsFunc(vs, func(v *View) bool { return v.forbidden(a) })
-}
-
-// generation is that of the newest view, 0 without one.
-func (vs views) generation() uint64 {
-	if len(vs) == 0 {
-		return 0
-	}
-	return vs[len(vs)-1].Generation
 }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dnsproxy
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"mpol/compiler/program"
+)
+
+func only(prefix string) program.Ranges {
+	return program.Ranges{Include: []netip.Prefix{netip.MustParsePrefix(prefix)}}
+}
+
+// tableOf makes the tables of workload "w" from name rules.
+func tableOf(n *program.Names, classes ...string) *program.Tables {
+	tb := program.Table{Key: "t", Names: n}
+	for _, c := range classes {
+		tb.Classes = append(tb.Classes, program.Class{Key: c, Names: true})
+	}
+	return &program.Tables{
+		Subjects: []program.Bound{{Workload: "w", Egress: 0, Ingress: -1}},
+		Tables:   []program.Table{tb},
+	}
+}
+
+func TestView_judge(t *testing.T) {
+	const node, other = "192.0.2.53", "203.0.113.66"
+	domain := func(ps ...program.NamePattern) program.Domain { return program.Domain{Patterns: ps} }
+	v := ViewOf(7, tableOf(&program.Names{
+		Peers: []program.NamePeer{
+			{Key: "all", Domain: domain("**.example.com")},
+			{Key: "api", Domain: domain("api.example.com")},
+			{Key: "lone", Domain: domain("lone.example.com")},
+		},
+		Sets: []program.NameSet{{Peers: []int{0}, Class: 0}, {Peers: []int{0, 1}, Class: 1}},
+		Questions: []program.Question{
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 1, Rule: 1}, Servers: only(node + "/32"), Domain: domain("**.example.com"), Types: addressTypes()},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 2, Rule: 2}, Servers: only(node + "/32"), Domain: domain("api.example.com"), Types: addressTypes()},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 6, Rule: 2}, Servers: only(node + "/32"), Domain: domain("lone.example.com"), Types: addressTypes()},
+			{Verdict: program.Verdict{Rank: 4, Order: 3, Rule: 3}, Servers: everywhere(), Domain: domain("bad.example.com")},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 4, Rule: 4}, Servers: only(other + "/32"), Any: true},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 5, Rule: 5}, Servers: only(node + "/32"), Domain: domain("any.example.com"), Types: []uint16{typeANY}},
+			{Verdict: program.Verdict{Rank: 7, Rule: 9}, Any: true},
+		},
+	}, "all", "all+api"))
+	for _, c := range []struct {
+		name, server, question string
+		typ                    uint16
+		allow                  bool
+		rule                   program.RuleID
+		set                    string
+	}{
+		{name: "one peer", server: node, question: "www.example.com", typ: dns.TypeA, allow: true, rule: 1, set: "all"},
+		{name: "two peers", server: node, question: "api.example.com", typ: dns.TypeAAAA, allow: true, rule: 1, set: "all+api"},
+		{name: "a combination without a set opens nothing", server: node, question: "lone.example.com", typ: dns.TypeA, allow: true, rule: 1},
+		{name: "deny wins", server: node, question: "bad.example.com", typ: dns.TypeA, rule: 3},
+		{name: "deny is of every type", server: other, question: "bad.example.com", typ: dns.TypeTXT, rule: 3},
+		{name: "deny is of ANY", server: other, question: "bad.example.com", typ: dns.TypeANY, rule: 3},
+		{name: "another server", server: "192.0.2.54", question: "www.example.com", typ: dns.TypeA, rule: 9},
+		{name: "another type", server: node, question: "www.example.com", typ: dns.TypeTXT, rule: 9},
+		{name: "a server that is not believed", server: other, question: "www.example.com", typ: dns.TypeA, allow: true, rule: 4},
+		{name: "every type", server: other, question: "www.example.net", typ: dns.TypeTXT, allow: true, rule: 4},
+		{name: "dns-17 ANY is not every type", server: other, question: "www.example.net", typ: dns.TypeANY, rule: 9},
+		{name: "dns-17 ANY by its number opens nothing", server: node, question: "any.example.com", typ: dns.TypeANY, allow: true, rule: 5},
+		{name: "mapped server", server: "::ffff:" + node, question: "www.example.com", typ: dns.TypeA, allow: true, rule: 1, set: "all"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want := decision{generation: 7, allow: c.allow, rule: c.rule}
+			if c.set != "" {
+				want.sets = []NameSetKey{{Table: "t", Class: c.set}}
+			}
+			got := v.judge("w", netip.MustParseAddr(c.server), program.ParseName(c.question), c.typ)
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(decision{})); diff != "" {
+				t.Errorf("judge (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMemory(t *testing.T) {
+	r := newMemory(4)
+	t.Run("dns-53", func(t *testing.T) {
+		now := timeOf(0)
+		key := memoryKey{server: netip.MustParseAddr("192.0.2.53"), name: "\x03api\x06google\x03com", typ: typeA}
+		addr := func(text string, seconds int) Address {
+			return Address{Addr: netip.MustParseAddr(text), TTL: timeOf(seconds).Sub(now)}
+		}
+		r.add("w1", key, []Address{addr("198.51.100.1", 60), addr("198.51.100.2", 60)}, now)
+		r.add("w1", key, []Address{addr("198.51.100.2", 60), addr("198.51.100.3", 60)}, timeOf(30))
+		grants := r.replay(standard(), timeOf(40))
+		if len(grants) != 1 {
+			t.Fatalf("replay gives %v, want one grant", grants)
+		}
+		left := make(map[string]int)
+		for _, a := range grants[0].Addresses {
+			left[a.Addr.String()] = int(a.TTL.Seconds())
+		}
+		if diff := cmp.Diff(map[string]int{"198.51.100.1": 20, "198.51.100.2": 50, "198.51.100.3": 50}, left); diff != "" {
+			t.Errorf("seconds left (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func timeOf(seconds int) time.Time { return time.Unix(1_900_000_000+int64(seconds), 0) }
