@@ -3,10 +3,8 @@
 package l7proxy
 
 import (
-	"maps"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -48,34 +46,6 @@ type Request struct {
 	// Received and Sent count the bytes from and to the client.
 	Received, Sent uint64
 	Duration       time.Duration
-}
-
-// generations remembers which generation last used which rules of a profile.
-type generations struct {
-	mu       sync.Mutex
-	names    map[string]string // by profile key and id
-	previous map[string]string
-}
-
-func (g *generations) add(generation string, ids map[string]string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	next := make(map[string]string, len(ids))
-	for key, id := range ids {
-		next[key+" "+id] = generation
-	}
-	if !maps.Equal(g.names, next) {
-		g.previous, g.names = g.names, next
-	}
-}
-
-func (g *generations) of(key, id string) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if name, ok := g.names[key+" "+id]; ok {
-		return name
-	}
-	return g.previous[key+" "+id]
 }
 
 // accessLog receives Envoy's log.

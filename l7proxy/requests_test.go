@@ -91,6 +91,7 @@ func requestCases() map[string][]requestCase {
 			{14, "query is not path", g("/public?/../admin"), 200, "/public?/../admin"},
 			{14, "query is no prefix", g("/admin?x=/public"), 403, ""},
 			{14, "percent in the query", g("/public?x=100%"), 200, "/public?x=100%"},
+			{14, "encoded slashes in the query", g("/public?x=%2F%5c%00"), 200, "/public?x=%2F%5c%00"},
 			{15, "encoded question mark", g("/public%3fx"), 403, ""},
 			{16, "subtree with slash", g("/public/"), 200, ""},
 			{16, "subtree itself", g("/public"), 200, ""},

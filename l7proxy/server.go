@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,9 +66,9 @@ type Server struct {
 	store  *store
 	ids    generations
 
-	applying sync.Mutex // held by Apply
-	keys     map[string]bool
-	ready    atomic.Bool
+	applying sync.Mutex               // held by Apply
+	keys     map[string]bool          // profiles of the last Apply that succeeded
+	inUse    atomic.Pointer[[]uint16] // listeners of the last Apply that succeeded
 
 	mu      sync.Mutex
 	stop    bool          // Envoy must end
@@ -108,6 +110,11 @@ func New(c Config) (*Server, error) {
 	if info, err := os.Stat(c.Envoy); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
 		return nil, fmt.Errorf("l7 proxy: no envoy at %s: run make setup, or name the binary in the configuration", c.Envoy)
 	}
+	if c.Cgroup != "" {
+		if _, err := os.Stat(filepath.Join(c.Cgroup, "cgroup.procs")); err != nil {
+			return nil, fmt.Errorf("l7 proxy: %s is no cgroup: %w", c.Cgroup, err)
+		}
+	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("l7 proxy: %w", err)
 	}
@@ -140,13 +147,15 @@ func (s *Server) Apply(ctx context.Context, generation string, sets ...[]program
 	before := s.store.set(wanted)
 	if err := s.settled(ctx, assigned); err != nil {
 		s.store.set(before)
+		s.ids.drop()
 		return fmt.Errorf("apply profiles: %w", err)
 	}
 	s.keys = map[string]bool{}
 	for _, key := range keys {
 		s.keys[key] = true
 	}
-	s.ready.Store(true)
+	inUse := portsOf(assigned)
+	s.inUse.Store(&inUse)
 	return nil
 }
 
@@ -155,24 +164,27 @@ func (s *Server) settled(ctx context.Context, assigned map[string]uint16) error 
 	if err := s.store.wait(ctx); err != nil {
 		return err
 	}
-	var numbers []uint16
-	for _, key := range sortedKeys(assigned) {
-		numbers = append(numbers, assigned[key])
-	}
-	return listening(ctx, numbers, s.config.Workers)
+	return listening(ctx, portsOf(assigned), s.config.Workers)
 }
+
+func portsOf(assigned map[string]uint16) []uint16 { return slices.Sorted(maps.Values(assigned)) }
 
 // Port returns the port, in host byte order, of the listener of a profile, which has one from its
 // first Apply on. It stays the same over restarts of this process, of Envoy and of the machine.
 func (s *Server) Port(profileKey string) (uint16, bool) { return s.ports.port(profileKey) }
 
-// Ready reports whether Envoy runs and has acknowledged all that was applied. It is false from the
-// death of Envoy until its successor has.
+// Ready reports whether Envoy runs, has acknowledged all that was applied and listens. It is false
+// before the first Apply and from the death of Envoy until its successor is that far.
 func (s *Server) Ready() bool {
 	s.store.mu.Lock()
 	missing, err := s.store.missing()
 	s.store.mu.Unlock()
-	return err == nil && missing == "" && s.ready.Load()
+	inUse := s.inUse.Load()
+	if err != nil || missing != "" || inUse == nil {
+		return false
+	}
+	port, err := silent(*inUse, s.config.Workers)
+	return err == nil && port == 0
 }
 
 // Stop ends Envoy and Serve, and waits for both. Without it Envoy outlives Serve.
