@@ -3,6 +3,7 @@
 package lang
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -62,24 +63,34 @@ func (p *parser) file(f *File) {
 			hi = starts[i+1]
 		}
 		d := p.decl(lo, hi)
-		pkg, isPackage := d.(*Package)
+		pkg, ok := d.(*Package)
 		switch {
-		case isPackage && i == 0:
-			f.Package = pkg
-		case isPackage:
-			p.errorAt(diag.MissingPackage, pkg.Span(), "package stands behind another declaration", "make it the first declaration of the file, once")
-		default:
+		case !ok:
 			f.Decls = append(f.Decls, d)
+		case f.Package == nil:
+			f.Package = pkg
+		default:
+			p.diags.Add(diag.Diagnostic{
+				Code: diag.DuplicateName, Span: pkg.Span(), Summary: "the package is stated twice", Help: "remove one",
+				Related: []diag.Related{{Span: f.Package.Span(), Summary: "the first"}},
+			})
 		}
-		if i == 0 && !isPackage && !p.isOther(d, "package") {
-			p.errorAt(diag.MissingPackage, SpanOf(p.toks[p.skipAnnotations(lo, hi)]), "the file does not begin with its package", "write package NAME before it")
-		}
+	}
+	if len(starts) > 0 {
+		p.packageFirst(f, p.skipAnnotations(starts[0], last))
 	}
 }
 
-func (p *parser) isOther(d Decl, kind string) bool {
-	o, ok := d.(*Other)
-	return ok && o.Kind == kind
+// packageFirst reports a file whose first declaration, at token i, is not package.
+func (p *parser) packageFirst(f *File, i int) {
+	if p.toks[i].Value == "package" {
+		return
+	}
+	help := "write package NAME before it"
+	if f.Package != nil {
+		help = fmt.Sprintf("move package %s before it", f.Package.Name.Value)
+	}
+	p.errorAt(diag.MissingPackage, SpanOf(p.toks[i]), "the file does not begin with its package", help)
 }
 
 // decl reads one declaration with its annotations.

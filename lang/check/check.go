@@ -23,7 +23,7 @@ type Options struct {
 func Check(files []*lang.File, opt Options) (*Module, diag.List) {
 	c := &checker{
 		opt: opt, files: files, order: map[string]int{},
-		sets: map[string]*symbol{}, services: map[string]*symbol{}, policies: map[string]*symbol{}, tests: map[string]*symbol{},
+		sets: map[string]*symbol{}, services: map[string]*symbol{}, policies: map[string]*symbol{}, tests: map[string]*symbol{}, public: public(),
 	}
 	m := c.module()
 	names := make([]string, len(files))
@@ -50,6 +50,7 @@ type checker struct {
 	policies map[string]*symbol
 	tests    map[string]*symbol
 	symbols  []*symbol // in file order
+	public   prefixes  // what internet covers of world
 	diags    diag.List
 }
 

@@ -21,7 +21,7 @@ type asked struct {
 // mixed reports rules of two L7 kinds that one flow could meet: it would have to speak both. What
 // only an inventory could tell apart counts as met.
 func (c *checker) mixed(m *Module) {
-	var seen []asked
+	seen := map[program.L7Kind][]asked{}
 	for _, p := range m.Policies {
 		for dir, b := range []*Block{program.Egress: p.Egress, program.Ingress: p.Ingress} {
 			if b == nil {
@@ -32,20 +32,21 @@ func (c *checker) mixed(m *Module) {
 					continue
 				}
 				n := asked{rule: r, subject: p.Subject, dir: program.Direction(dir)}
-				if i := slices.IndexFunc(seen, n.meets); i >= 0 {
-					c.errorAt(diag.L7Mixed, r.Span, fmt.Sprintf("a flow that this rule and another apply to would have to speak %s and %s", r.L7.Kind, seen[i].rule.L7.Kind),
-						"part them by peers or ports", diag.Related{Span: seen[i].rule.Span, Summary: "the other rule"})
+				other := seen[program.L7HTTP+program.L7TLS-r.L7.Kind]
+				if i := slices.IndexFunc(other, func(o asked) bool { return c.meet(n, o) }); i >= 0 {
+					c.errorAt(diag.L7Mixed, r.Span, fmt.Sprintf("a flow that this rule and another apply to would have to speak %s and %s", r.L7.Kind, other[i].rule.L7.Kind),
+						"part them by peers or ports", diag.Related{Span: other[i].rule.Span, Summary: "the other rule"})
 				}
-				seen = append(seen, n)
+				seen[r.L7.Kind] = append(seen[r.L7.Kind], n)
 			}
 		}
 	}
 }
 
-// meets reports whether a and b are of two kinds and one flow of one subject can be in both.
-func (a asked) meets(b asked) bool {
-	return a.rule.L7.Kind != b.rule.L7.Kind && a.dir == b.dir && portsMeet(a.rule.L4, b.rule.L4) &&
-		subjectsMeet(a.subject, b.subject) && peersMeet(a.rule.Peers, b.rule.Peers)
+// meet reports whether one flow of one subject can be in both rules.
+func (c *checker) meet(a, b asked) bool {
+	return a.dir == b.dir && portsMeet(a.rule.L4, b.rule.L4) &&
+		subjectsMeet(a.subject, b.subject) && c.peersMeet(a.rule.Peers, b.rule.Peers)
 }
 
 func portsMeet(a, b []program.L4) bool {
@@ -73,7 +74,7 @@ func met(ss ...*program.Selector) bool {
 }
 
 // peersMeet reports whether a and b may have a peer in common.
-func peersMeet(a, b program.Peers) bool {
+func (c *checker) peersMeet(a, b program.Peers) bool {
 	wa, wb := workloadsOf(a), workloadsOf(b)
 	ha, hb := has(a, program.PeerHost, program.PeerAny), has(b, program.PeerHost, program.PeerAny)
 	da, db := domainsOf(a), domainsOf(b)
@@ -83,7 +84,7 @@ func peersMeet(a, b program.Peers) bool {
 	case has(a, program.PeerPrefix) && (wb != nil || hb), has(b, program.PeerPrefix) && (wa != nil || ha):
 		return true
 	}
-	aa, ab := addresses(a.Include).minus(addresses(a.Except)), addresses(b.Include).minus(addresses(b.Except))
+	aa, ab := c.addresses(a), c.addresses(b)
 	for _, p := range aa {
 		if slices.ContainsFunc(ab, p.Overlaps) {
 			return true

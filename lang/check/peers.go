@@ -41,7 +41,7 @@ func (c *checker) peers(n *lang.Peers, annotations []*lang.Annotation) (program.
 	if !ok {
 		return out, false
 	}
-	if reason := emptyPeers(out); reason != "" {
+	if reason := c.emptyPeers(out); reason != "" {
 		c.errorAt(diag.Empty, n.Span(), reason, "")
 		return out, false
 	}
@@ -131,7 +131,7 @@ func takeable(from, what program.PeerKind) bool {
 }
 
 // emptyPeers says why a list holds nobody, as far as that does not depend on an inventory.
-func emptyPeers(p program.Peers) string {
+func (c *checker) emptyPeers(p program.Peers) string {
 	const reason = "the except takes everything away"
 	if len(p.Except) == 0 {
 		return ""
@@ -155,7 +155,7 @@ func emptyPeers(p program.Peers) string {
 			return reason
 		}
 	case program.PeerPrefix, program.PeerWorld, program.PeerInternet:
-		if len(addresses(p.Include).minus(addresses(p.Except))) == 0 {
+		if len(c.addresses(p)) == 0 {
 			return reason
 		}
 	case program.PeerDomain:
@@ -196,14 +196,18 @@ func nodes(s *program.Selector) int {
 
 // addresses returns what peers cover by address of what no workload and no node owns. Workloads
 // cover none of it and domains are no addresses.
-func addresses(ps []program.Peer) prefixes {
+func (c *checker) addresses(p program.Peers) prefixes {
+	return c.cover(p.Include).minus(c.cover(p.Except))
+}
+
+func (c *checker) cover(ps []program.Peer) prefixes {
 	var out []netip.Prefix
 	for _, p := range ps {
 		switch p.Kind {
 		case program.PeerAny, program.PeerWorld:
 			out = append(out, everything()...)
 		case program.PeerInternet:
-			out = append(out, public()...)
+			out = append(out, c.public...)
 		case program.PeerPrefix:
 			out = append(out, p.Prefix)
 		}
@@ -215,8 +219,8 @@ func addresses(ps []program.Peer) prefixes {
 func public() prefixes { return everything().minus(union(program.SpecialPurpose())) }
 
 // whole reports whether peers cover a family's whole public space.
-func whole(p program.Peers) (v4, v6 bool) {
-	left := public().minus(addresses(p.Include).minus(addresses(p.Except)))
+func (c *checker) whole(p program.Peers) (v4, v6 bool) {
+	left := c.public.minus(c.addresses(p))
 	is4 := func(q netip.Prefix) bool { return q.Addr().Is4() }
 	is6 := func(q netip.Prefix) bool { return q.Addr().Is6() }
 	return !slices.ContainsFunc(left, is4), !slices.ContainsFunc(left, is6)

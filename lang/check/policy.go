@@ -108,7 +108,7 @@ func (c *checker) rule(r *lang.Rule, dir program.Direction, p *lang.Policy) *Rul
 		c.errorAt(diag.RejectAllow, lang.SpanOf(*r.Reject), "an allow has nothing to reject", "remove reject")
 	}
 	if good {
-		out.WholeIPv4, out.WholeIPv6 = whole(out.Peers)
+		out.WholeIPv4, out.WholeIPv6 = c.whole(out.Peers)
 		c.families(r, out)
 		c.domainPeers(r, out, dir)
 	}

@@ -40,7 +40,7 @@ func human(d Diagnostic, source func(string) []byte, color bool) string {
 		tone = yellow
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s: %s\n", d.Span, paint(tone, fmt.Sprintf("%s[%s]", d.Severity, d.Code)), visible(d.Summary))
+	fmt.Fprintf(&b, "%s: %s: %s\n", visible(d.Span.String()), paint(tone, fmt.Sprintf("%s[%s]", d.Severity, d.Code)), visible(d.Summary))
 	if line, ok := sourceLine(source(d.Span.File), d.Span.Start); ok {
 		number := fmt.Sprint(d.Span.Start.Line)
 		pad := strings.Repeat(" ", len(number))
@@ -51,7 +51,7 @@ func human(d Diagnostic, source func(string) []byte, color bool) string {
 		fmt.Fprintf(&b, "  %s %s\n", paint(blue, "help:"), visible(d.Help))
 	}
 	for _, r := range d.Related {
-		fmt.Fprintf(&b, "  %s: %s\n", r.Span, visible(r.Summary))
+		fmt.Fprintf(&b, "  %s: %s\n", visible(r.Span.String()), visible(r.Summary))
 	}
 	return b.String()
 }
