@@ -30,7 +30,7 @@ type exchange struct {
 	origin
 	p     *Proxy
 	ctx   context.Context // of Serve
-	msg   []byte          // the client's message; its ID changes with each server it is sent to
+	msg   []byte          // the client's message; over UDP it gets the ID that its server sees
 	by    *views          // in force when the question came
 	rule  decision        // by them
 	timer *time.Timer

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -132,11 +133,13 @@ func (s *stream) forward(x *exchange) {
 		x.fail("server closed the connection")
 		return
 	}
+	// A copy, since u's reader may send x once more while this is being written.
+	msg := slices.Clone(x.msg)
+	binary.BigEndian.PutUint16(msg, id)
 	u.writing.Lock()
 	defer u.writing.Unlock()
-	binary.BigEndian.PutUint16(x.msg, id)
 	_ = u.conn.SetWriteDeadline(time.Now().Add(s.p.cfg.Timeouts.Query))
-	if err := writeFrame(u.conn, x.msg); err != nil {
+	if err := writeFrame(u.conn, msg); err != nil {
 		u.conn.Close() // its reader sees to the questions
 	}
 }
