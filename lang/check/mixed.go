@@ -86,7 +86,7 @@ func (c *checker) peersMeet(a, b program.Peers) bool {
 	}
 	aa, ab := c.addresses(a), c.addresses(b)
 	for _, p := range aa {
-		if slices.ContainsFunc(ab, p.Overlaps) {
+		if len(ab.overlapping(p)) > 0 {
 			return true
 		}
 	}
@@ -140,9 +140,9 @@ func domainsOf(p program.Peers) []program.NamePattern {
 // literal label behind the last wildcard, or in length.
 func namesMeet(a, b program.NamePattern) bool {
 	la, lb := a.Labels(), b.Labels()
-	open := la[0] == "**" || lb[0] == "**"
-	if !open && len(la) != len(lb) {
-		return false
+	openA, openB := la[0] == "**", lb[0] == "**"
+	if !openA && len(la) < len(lb) || !openB && len(lb) < len(la) {
+		return false // ** is one label or more, so a pattern is never longer than its names
 	}
 	for i := 1; i <= min(len(la), len(lb)); i++ {
 		x, y := la[len(la)-i], lb[len(lb)-i]

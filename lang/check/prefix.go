@@ -3,6 +3,7 @@
 package check
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 )
@@ -14,7 +15,9 @@ type prefixes []netip.Prefix
 // union returns the addresses of any of ps.
 func union(ps []netip.Prefix) prefixes {
 	sorted := slices.Clone(ps)
-	slices.SortFunc(sorted, netip.Prefix.Compare)
+	slices.SortFunc(sorted, func(a, b netip.Prefix) int {
+		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+	})
 	var out prefixes
 	for _, p := range sorted {
 		if len(out) > 0 && covers(out[len(out)-1], p) {
@@ -43,15 +46,22 @@ func covers(a, b netip.Prefix) bool { return a.Bits() <= b.Bits() && a.Contains(
 func (s prefixes) minus(t prefixes) prefixes {
 	var out prefixes
 	for _, p := range s {
-		var overlap prefixes
-		for _, q := range t {
-			if q.Overlaps(p) {
-				overlap = append(overlap, q)
-			}
-		}
-		out = without(out, p, overlap)
+		out = without(out, p, t.overlapping(p))
 	}
 	return union(out)
+}
+
+// overlapping returns the part of s that shares addresses with p.
+func (s prefixes) overlapping(p netip.Prefix) prefixes {
+	from, _ := slices.BinarySearchFunc(s, p.Addr(), func(q netip.Prefix, a netip.Addr) int { return q.Addr().Compare(a) })
+	to := from
+	for to < len(s) && p.Contains(s[to].Addr()) {
+		to++
+	}
+	if from > 0 && s[from-1].Overlaps(p) {
+		from--
+	}
+	return s[from:to]
 }
 
 // without appends to out what is left of p.
@@ -63,13 +73,7 @@ func without(out prefixes, p netip.Prefix, t prefixes) prefixes {
 		return out
 	}
 	for _, half := range halves(p) {
-		var overlap prefixes
-		for _, q := range t {
-			if q.Overlaps(half) {
-				overlap = append(overlap, q)
-			}
-		}
-		out = without(out, half, overlap)
+		out = without(out, half, t.overlapping(half))
 	}
 	return out
 }
