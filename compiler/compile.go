@@ -13,8 +13,9 @@ import (
 func Compile(m *check.Module, inv program.Inventory) (*program.Program, diag.List) {
 	c := newCompilation(m, inv)
 	c.checkInventory()
+	certain := !c.diags.HasErrors()
 	c.checkLimits()
-	if !c.diags.HasErrors() {
+	if certain {
 		c.lower()
 	}
 	c.diags.Sort(m.Files)
@@ -47,7 +48,7 @@ type place struct {
 	rule *check.Rule
 }
 
-// lower fills in c.tables.
+// lower fills in c.tables as far as there is no error.
 func (c *compilation) lower() {
 	c.space = newSpace(&c.rules)
 	c.tables.Ungoverned = program.Verdict{

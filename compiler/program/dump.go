@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package program
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// WriteText writes p for reading: the rules with their numbers, then what they were lowered to, a
+// line a row, in columns. Equal programs have equal texts; it leaves nothing out that is enforced.
+func (p *Program) WriteText(w io.Writer) error {
+	d := &dump{p: p, w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	d.rules()
+	d.space()
+	d.subjects()
+	for i := range p.Tables.Tables {
+		d.table(i)
+	}
+	d.profiles()
+	if err := d.w.Flush(); err != nil {
+		return fmt.Errorf("write program: %w", err)
+	}
+	return nil
+}
+
+// dump writes sections of rows; the first error is that of the final flush.
+type dump struct {
+	p *Program
+	w *tabwriter.Writer
+}
+
+// section starts a section: columns line up within one.
+func (d *dump) section(format string, args ...any) {
+	fmt.Fprintf(d.w, "\n"+format+"\n", args...)
+	d.w.Flush()
+}
+
+// row writes one row of cells.
+func (d *dump) row(cells ...any) {
+	for i, c := range cells {
+		if i > 0 {
+			fmt.Fprint(d.w, "\t")
+		}
+		fmt.Fprint(d.w, c)
+	}
+	fmt.Fprintln(d.w)
+}
+
+func (d *dump) rules() {
+	r := &d.p.Rules
+	fmt.Fprintf(d.w, "default %s\n", r.Default)
+	for _, t := range r.Tiers {
+		fmt.Fprintf(d.w, "tier %s order %d default %s\n", t.Name, t.Order, t.Default)
+	}
+	text := make(map[RuleID]string)
+	for i := range r.Policies {
+		for _, dir := range []Direction{Egress, Ingress} {
+			if b := r.Policies[i].Block(dir); b != nil {
+				for j := range b.Rules {
+					text[b.Rules[j].ID] = b.Rules[j].text(dir)
+				}
+			}
+		}
+	}
+	d.section("rules")
+	for i, s := range r.Sources {
+		switch id := RuleID(i); {
+		case i == 0:
+		case text[id] == "":
+			d.row("  "+fmt.Sprint(i), s.Name, s)
+		default:
+			d.row("  "+fmt.Sprint(i), s.Name, s, text[id])
+		}
+	}
+}
+
+// text returns r as the language writes it.
+func (r *Rule) text(d Direction) string {
+	word := "to"
+	if d == Ingress {
+		word = "from"
+	}
+	l4 := make([]string, len(r.L4))
+	for i, l := range r.L4 {
+		l4[i] = l.String()
+	}
+	text := fmt.Sprintf("%s %s %s on %s", r.Action, word, r.Peers, strings.Join(l4, ", "))
+	if r.L7 != nil {
+		text += " " + r.L7.String()
+	}
+	for _, flag := range []struct {
+		on   bool
+		word string
+	}{{r.Reject, " reject"}, {r.Log, " log"}} {
+		if flag.on {
+			text += flag.word
+		}
+	}
+	if len(r.Resolvers) > 0 {
+		text += " (resolvers " + joinAddrs(r.Resolvers) + ")"
+	}
+	return text
+}
+
+func joinAddrs(as []netip.Addr) string {
+	texts := make([]string, len(as))
+	for i, a := range as {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+func joinPrefixes(ps []netip.Prefix) string {
+	texts := make([]string, len(ps))
+	for i, p := range ps {
+		texts[i] = p.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+func (d *dump) space() {
+	t := &d.p.Tables
+	d.section("identities")
+	for i, id := range t.Identities {
+		d.row("  "+fmt.Sprint(i), id.Key)
+	}
+	d.section("addresses")
+	for _, a := range t.Addresses {
+		flags := ""
+		for _, flag := range []struct {
+			on   bool
+			word string
+		}{{a.Owned, " owned"}, {a.Node, " node"}, {a.Workload != "", " of " + a.Workload}} {
+			if flag.on {
+				flags += flag.word
+			}
+		}
+		d.row("  "+a.Prefix.String(), "identity "+fmt.Sprint(a.Identity), fmt.Sprintf("cell %d%s", a.Cell, flags))
+	}
+	if len(t.Sockets) > 0 {
+		d.section("host workloads")
+	}
+	for _, s := range t.Sockets {
+		d.row("  "+s.Workload, fmt.Sprintf("cell %d", s.Cell), fmt.Sprintf("identity %d", s.Identity))
+	}
+}
+
+func (d *dump) subjects() {
+	d.section("subjects")
+	lineage := func(i int) string {
+		if i < 0 {
+			return "ungoverned"
+		}
+		return d.p.Tables.Tables[i].Lineage
+	}
+	for _, s := range d.p.Tables.Subjects {
+		where := "interface " + s.Interface
+		if s.Interface == "" {
+			where = "cgroup " + s.Cgroup
+		}
+		d.row("  "+s.Workload, where, lineage(s.Egress), lineage(s.Ingress))
+	}
+	d.row("  ungoverned", d.verdict(d.p.Tables.Ungoverned))
+}
+
+// verdict shows what a table says, with the rule that says it.
+func (d *dump) verdict(v Verdict) string {
+	text := Deny.String()
+	if v.Allow {
+		text = Allow.String()
+	}
+	if v.L7 != L7None {
+		text += " " + v.L7.String()
+	}
+	if v.Reject {
+		text += " reject"
+	}
+	if v.Log {
+		text += " log"
+	}
+	return fmt.Sprintf("%s\trank %d.%d\tby %s\t%s", text, v.Rank, v.Order, d.p.Rules.Source(v.Rule).Name, d.p.Rules.Source(v.Rule))
+}
+
+func (d *dump) table(i int) {
+	t := &d.p.Tables.Tables[i]
+	d.section("table %d: %s\n  key %s", i, t.Lineage, t.Key)
+	for j, c := range t.Classes {
+		var members []string
+		for _, m := range t.Members {
+			if m.Class == j {
+				members = append(members, fmt.Sprint(m.Identity))
+			}
+		}
+		who := "identities " + strings.Join(members, " ")
+		if c.Names {
+			who = "learned addresses"
+		}
+		fmt.Fprintf(d.w, "  class %d: %s (%s)\n", j, c.Key, who)
+		d.w.Flush()
+		for _, e := range t.Entries {
+			if e.Class == j {
+				d.row("    "+entryText(e), d.verdict(e.Verdict))
+			}
+		}
+		d.w.Flush()
+	}
+	if t.Names != nil {
+		d.names(t.Names)
+	}
+}
+
+func entryText(e Entry) string {
+	if e.Proto == 0 {
+		return L4{Any: true}.String()
+	}
+	return L4{Proto: e.Proto, First: e.First, Last: e.Last}.String()
+}
+
+func (d *dump) names(n *Names) {
+	d.section("  names")
+	for i, p := range n.Peers {
+		d.row(fmt.Sprintf("    peer %d", i), p.Key)
+	}
+	for _, s := range n.Sets {
+		d.row(fmt.Sprintf("    set %v", s.Peers), fmt.Sprintf("class %d", s.Class))
+	}
+	d.section("  questions")
+	for _, q := range n.Questions {
+		name := "any name"
+		if !q.Any {
+			name = q.Domain.String()
+		}
+		types := "any type"
+		if len(q.Types) > 0 {
+			types = fmt.Sprintf("types %v", q.Types)
+		}
+		servers := "of " + joinPrefixes(q.Servers.Include)
+		if len(q.Servers.Except) > 0 {
+			servers += " except " + joinPrefixes(q.Servers.Except)
+		}
+		d.row("    "+name, types, servers, d.verdict(q.Verdict))
+	}
+}
+
+func (d *dump) profiles() {
+	t := &d.p.Tables
+	for i := range t.Profiles {
+		p := &t.Profiles[i]
+		d.section("profile %d: %s", i, p.Key)
+		for _, h := range []struct {
+			name string
+			half *Half
+		}{{"egress", p.Egress}, {"ingress", p.Ingress}} {
+			if h.half != nil {
+				d.half(h.name, h.half)
+			}
+		}
+	}
+	if len(t.ProfileRows) > 0 {
+		d.section("profile rows")
+		d.row("  egress", "class", "names", "ingress", "class", "port", "way", "profile")
+	}
+	for _, r := range t.ProfileRows {
+		way := "device"
+		if r.Looped {
+			way = "looped"
+		}
+		d.row(fmt.Sprintf("  %d", r.Egress), r.EgressClass, r.NameClass, r.Ingress, r.IngressClass, r.Port, way, r.Profile)
+	}
+}
+
+func (d *dump) half(name string, h *Half) {
+	for i, t := range h.Tiers {
+		line := func(a Action, r RequestRule) {
+			what := "every request"
+			if !r.Every {
+				what = (&L7{Kind: kindOf(r), HTTP: r.HTTP, SNI: r.SNI}).String()
+			}
+			if r.Names != nil {
+				what += " for " + r.Names.String()
+			}
+			d.row(fmt.Sprintf("  %s tier %d", name, i), a, what, "by "+d.p.Rules.Source(r.Rule).Name, d.p.Rules.Source(r.Rule))
+		}
+		for _, r := range t.Deny {
+			line(Deny, r)
+		}
+		for _, r := range t.Allow {
+			line(Allow, r)
+		}
+		s := d.p.Rules.Source(t.DefaultRule)
+		d.row(fmt.Sprintf("  %s tier %d", name, i), t.Default, "else", "by "+s.Name, s)
+	}
+}
+
+func kindOf(r RequestRule) L7Kind {
+	if len(r.SNI) > 0 {
+		return L7TLS
+	}
+	return L7HTTP
+}
+
+// String returns l as the language writes it.
+func (l *L7) String() string {
+	var parts []string
+	switch l.Kind {
+	case L7HTTP:
+		for _, h := range l.HTTP {
+			parts = append(parts, h.String())
+		}
+	case L7TLS:
+		for _, s := range l.SNI {
+			parts = append(parts, fmt.Sprintf("sni %q", string(s)))
+		}
+	case L7DNS:
+		parts = append(parts, joinPatterns(l.DNS))
+		if len(l.Types) > 0 {
+			parts = append(parts, fmt.Sprintf("types %v", l.Types))
+		}
+	}
+	return fmt.Sprintf("%s { %s }", l.Kind, strings.Join(parts, ", "))
+}
+
+// String returns h as the language writes it.
+func (h HTTPRequest) String() string {
+	methods := "any"
+	if len(h.Methods) > 0 {
+		methods = strings.Join(slices.Sorted(slices.Values(h.Methods)), ", ")
+	}
+	text := fmt.Sprintf("%s %q", methods, h.Path.Text)
+	if h.Host != nil {
+		text += fmt.Sprintf(" host %q", string(*h.Host))
+	}
+	return text
+}

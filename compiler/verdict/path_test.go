@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verdict_test
+
+import (
+	"strings"
+	"testing"
+
+	"mpol/compiler/verdict"
+)
+
+// Rows with a number are cases of the L7 case list; "" is refused.
+func TestJudgePath(t *testing.T) {
+	tests := []struct{ name, raw, want string }{
+		{"plain", "/a/b", "/a/b"},
+		{"root", "/", "/"},
+		{"l7-1 dot segment", "/public/../admin", "/admin"},
+		{"l7-2 escaped dots", "/public/%2e%2E/admin", "/admin"},
+		{"l7-2 half escaped", "/public/.%2e/admin", "/admin"},
+		{"l7-3 single dot", "/public/./x", "/public/x"},
+		{"l7-4 slashes", "//public///x", "/public/x"},
+		{"l7-5 dots before slashes", "/public//../admin", "/public/admin"},
+		{"l7-6 escaped slash", "/public%2f..%2fadmin", ""},
+		{"l7-6 escaped backslash", "/public%5C..", ""},
+		{"l7-7 backslash", `/public\..\admin`, "/admin"},
+		{"l7-8 double escape", "/public/%252e%252e/x", "/public/%252e%252e/x"},
+		{"l7-9 parameters behind dots", "/public/..;/admin", "/admin"},
+		{"l7-9 parameters behind a dot", "/public/.;x/", "/public/"},
+		{"l7-10 parameters", "/admin;x=y", "/admin"},
+		{"l7-10 more parameters", "/public;a/b;c", "/public/b"},
+		{"l7-11 escaped semicolon", "/a%3bb", "/a%3Bb"},
+		{"l7-12 fragment", "/public#/../admin", ""},
+		{"l7-13 escaped fragment", "/public%23x", "/public%23x"},
+		{"l7-14 query", "/public?/../admin", "/public"},
+		{"l7-14 query with a bad escape", "/public?%zz", "/public"},
+		{"fragment in the query", "/public?a#b", ""},
+		{"l7-15 escaped query", "/public%3f", "/public%3F"},
+		{"l7-16 trailing slash", "/public/", "/public/"},
+		{"l7-19 overlong", "/%c0%ae", "/%C0%AE"},
+		{"l7-20 NUL", "/admin%00", ""},
+		{"l7-20 bad escape", "/a%", ""},
+		{"bad escape in the middle", "/%zz", ""},
+		{"l7-21 unreserved escape", "/%41dmin%7e", "/Admin~"},
+		{"l7-22 raw byte", "/caf\xc3\xa9", ""},
+		{"control", "/a\x01", ""},
+		{"space", "/a b", ""},
+		{"l7-23 asterisk", "*", ""},
+		{"l7-24 absolute form", "http://other/public", ""},
+		{"empty", "", ""},
+		{"segment of parameters", "/a/;x", ""},
+		{"segment of parameters behind a backslash", `/a\;x`, ""},
+		{"above the root", "/../../a", "/a"},
+		{"to the root", "/a/..", "/"},
+		{"last dot", "/a/.", "/a/"},
+		{"slashes alone", "///", "/"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, ok := verdict.JudgePath(test.raw)
+			if got != test.want || ok != (test.want != "") {
+				t.Errorf("JudgePath(%q) = %q, %v, want %q", test.raw, got, ok, test.want)
+			}
+		})
+	}
+}
+
+// A judged path is absolute, printable, without empty, dot or parameter segments, and judges to
+// itself.
+func FuzzJudgePath(f *testing.F) {
+	for _, seed := range []string{"/", "/a/../b", "/%2e%2e/", `/\..\`, "/a;b/..;/", "/%zz", "/a//b/", "/%C0%AE?x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		path, ok := verdict.JudgePath(raw)
+		if !ok {
+			if path != "" {
+				t.Fatalf("JudgePath(%q) refuses and returns %q", raw, path)
+			}
+			return
+		}
+		again, ok := verdict.JudgePath(path)
+		if !ok || again != path {
+			t.Fatalf("JudgePath(%q) = %q, which judges to %q, %v", raw, path, again, ok)
+		}
+		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#;\\") || strings.Contains(path, "//") {
+			t.Fatalf("JudgePath(%q) = %q", raw, path)
+		}
+		for _, s := range strings.Split(path, "/") {
+			if s == "." || s == ".." {
+				t.Fatalf("JudgePath(%q) = %q keeps a dot segment", raw, path)
+			}
+		}
+	})
+}
