@@ -190,23 +190,19 @@ type datapathOrigin struct {
 }
 
 type datapathOwner struct {
-	_   structs.HostLayout
-	Now struct {
-		_        structs.HostLayout
-		Identity uint32
-		Workload uint32
-		Cell     uint32
-		Flags    uint32
-	}
-	Next struct {
-		_        structs.HostLayout
-		Identity uint32
-		Workload uint32
-		Cell     uint32
-		Flags    uint32
-	}
+	_    structs.HostLayout
+	Now  datapathParty
+	Next datapathParty
 	From uint32
 	Pad  uint32
+}
+
+type datapathParty struct {
+	_        structs.HostLayout
+	Identity uint32
+	Workload uint32
+	Cell     uint32
+	Flags    uint32
 }
 
 type datapathPartyFlag uint32
@@ -268,14 +264,16 @@ type datapathRowKey struct {
 	Direction uint32
 }
 
+type datapathSlot struct {
+	_       structs.HostLayout
+	Expires uint64
+	Class   uint32
+	Pad     uint32
+}
+
 type datapathSlots struct {
 	_    structs.HostLayout
-	Slot [4]struct {
-		_       structs.HostLayout
-		Expires uint64
-		Class   uint32
-		Pad     uint32
-	}
+	Slot [4]datapathSlot
 }
 
 type datapathSocketKey struct {

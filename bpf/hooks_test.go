@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bpf
+
+import (
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"mpol/e2e/lab"
+)
+
+func TestTCPHooks(t *testing.T) {
+	r := newRig(t, false)
+	startEcho(t, r)
+	tests := []struct {
+		name  string
+		port  uint16
+		step  string
+		errno unix.Errno
+		proxy bool
+	}{
+		{"allow", portAllow, "", 0, false},
+		{"deny", portDeny, "connect", unix.EPERM, false},
+		{"reject", portReject, "connect", unix.ECONNREFUSED, false},
+		{"redirect", portHTTP, "", 0, true},
+		{"DNS", portDNS, "", 0, true},
+	}
+	for _, tt := range tests {
+		for family, to := range r.targets() {
+			t.Run(tt.name+" "+family, func(t *testing.T) {
+				p := probe{Type: unix.SOCK_STREAM, To: netip.AddrPortFrom(to, tt.port)}
+				got := p.run(t, r.node, r.client)
+				if got.Step != tt.step || got.Errno != tt.errno {
+					t.Fatalf("probe = %v, want %q %v", got, tt.step, tt.errno)
+				}
+				if tt.step != "" {
+					return
+				}
+				want := question
+				if tt.proxy {
+					want = "proxy: " + unmapped(got.Local) + " to " + unmapped(p.To)
+				}
+				if got.Reply != want || got.Peer != p.To {
+					t.Errorf("probe = %v, want %q from %v", got, want, p.To)
+				}
+			})
+		}
+	}
+}
+
+// targets are the outside's address in the ways that a socket can name it.
+func (r *rig) targets() map[string]netip.Addr {
+	return map[string]netip.Addr{
+		"IPv4": rigOutside4, "IPv6": rigOutside6, "v4-mapped": netip.AddrFrom16(rigOutside4.As16()),
+	}
+}
+
+func unmapped(a netip.AddrPort) string {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String()
+}
+
+// startEcho starts the outside's servers, so that what is denied has somebody to answer it.
+func startEcho(t *testing.T, r *rig) {
+	t.Helper()
+	var addresses []netip.AddrPort
+	for _, a := range []netip.Addr{rigOutside4, rigOutside6} {
+		for _, port := range []uint16{portAllow, portDeny, portReject, portHTTP, portIngress, portDNS} {
+			addresses = append(addresses, netip.AddrPortFrom(a, port))
+		}
+	}
+	if _, err := r.outside.Echo(addresses...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUDPHooks(t *testing.T) {
+	r := newRig(t, false)
+	startEcho(t, r)
+	tests := []struct {
+		name  string
+		port  uint16
+		errno unix.Errno // of send; a UDP connect sends nothing and is never refused
+		proxy bool
+	}{
+		{"allow", portAllow, 0, false},
+		{"deny", portDeny, unix.EPERM, false},
+		{"DNS", portDNS, 0, true},
+	}
+	for _, tt := range tests {
+		for family, to := range r.targets() {
+			for _, connected := range []bool{false, true} {
+				name := tt.name + " " + family
+				if connected {
+					name += " connected"
+				}
+				t.Run(name, func(t *testing.T) {
+					p := probe{Type: unix.SOCK_DGRAM, To: netip.AddrPortFrom(to, tt.port), Send: !connected}
+					got := p.run(t, r.node, r.client)
+					if got.Errno != tt.errno || (got.Step == "send") != (tt.errno != 0) {
+						t.Fatalf("probe = %v, want %v", got, tt.errno)
+					}
+					if tt.errno != 0 {
+						return
+					}
+					if got.From != p.To || (connected && got.Peer != p.To) {
+						t.Errorf("probe = %v, want an answer from %v", got, p.To)
+					}
+					if proxied := strings.HasPrefix(got.Reply, "proxy: "); proxied != tt.proxy {
+						t.Errorf("probe = %v, want one that was proxied: %v", got, tt.proxy)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Both ends are host workloads of one node: the ingress half counts too.
+func TestHooksTowardsHostWorkload(t *testing.T) {
+	r := newRig(t, false)
+	for _, port := range []uint16{portAllow, portHTTP, portIngress} {
+		r.serve(t, r.server, port)
+	}
+	tests := []struct {
+		name  string
+		to    string
+		port  uint16
+		errno unix.Errno
+		proxy bool
+	}{
+		{"allow", "198.51.100.1", portAllow, 0, false},
+		{"allow IPv6", "2001:db8:100::1", portAllow, 0, false},
+		{"allow loopback", "127.0.0.1", portAllow, 0, false},
+		{"allow unspecified", "0.0.0.0", portAllow, 0, false},
+		{"allow unspecified IPv6", "::", portAllow, 0, false},
+		{"deny by ingress", "198.51.100.1", portIngress, unix.EPERM, false},
+		{"deny by ingress IPv6", "2001:db8:100::1", portIngress, unix.EPERM, false},
+		{"deny by ingress unspecified", "0.0.0.0", portIngress, unix.EPERM, false},
+		{"deny by egress, nobody there", "198.51.100.1", portDeny, unix.EPERM, false},
+		{"redirect", "198.51.100.1", portHTTP, 0, true},
+		{"redirect IPv6", "2001:db8:100::1", portHTTP, 0, true},
+		{"redirect loopback", "127.0.0.1", portHTTP, 0, true},
+		{"redirect unspecified", "0.0.0.0", portHTTP, 0, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := probe{Type: unix.SOCK_STREAM, To: netip.AddrPortFrom(netip.MustParseAddr(tt.to), tt.port)}
+			got := p.run(t, r.node, r.client)
+			if got.Errno != tt.errno || (got.Step == "connect") != (tt.errno != 0) {
+				t.Fatalf("probe = %v, want %v", got, tt.errno)
+			}
+			if tt.errno != 0 {
+				return
+			}
+			want := "served"
+			if tt.proxy {
+				want = "proxy: " + got.Local.String() + " to " + got.Peer.String()
+			}
+			if got.Reply != want {
+				t.Errorf("probe = %v, want %q", got, want)
+			}
+		})
+	}
+}
+
+// A socket that is bound to a device would send past lo.
+func TestHooksBoundToDevice(t *testing.T) {
+	r := newRig(t, false)
+	startEcho(t, r)
+	for family, to := range r.targets() {
+		for _, tt := range []struct {
+			name  string
+			probe probe
+			want  unix.Errno
+		}{
+			{"TCP direct", probe{Type: unix.SOCK_STREAM, To: netip.AddrPortFrom(to, portAllow)}, 0},
+			{"TCP redirect", probe{Type: unix.SOCK_STREAM, To: netip.AddrPortFrom(to, portHTTP)}, unix.EPERM},
+			{"DNS", probe{Type: unix.SOCK_DGRAM, To: netip.AddrPortFrom(to, portDNS), Send: true}, unix.EPERM},
+			{"DNS connected", probe{Type: unix.SOCK_DGRAM, To: netip.AddrPortFrom(to, portDNS)}, unix.EPERM},
+		} {
+			t.Run(tt.name+" "+family, func(t *testing.T) {
+				tt.probe.Device = "uplink"
+				if got := tt.probe.run(t, r.node, r.client); got.Errno != tt.want {
+					t.Errorf("probe = %v, want %v", got, tt.want)
+				}
+			})
+		}
+	}
+	if n := r.dropped(t, datapathDropReasonDROP_NOT_PROXIED); n == 0 {
+		t.Error("no drop was counted as not proxied")
+	}
+}
+
+func TestHooksUnknownCgroup(t *testing.T) {
+	r := newRig(t, false)
+	startEcho(t, r)
+	p := probe{Type: unix.SOCK_STREAM, To: netip.AddrPortFrom(rigOutside4, portAllow)}
+	below, err := r.client.Sub("below/deeper")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		in   *lab.Cgroup
+		want unix.Errno
+	}{
+		{"workload", r.client, 0},
+		{"below a workload", below, 0},
+		{"unknown", r.nobody, unix.EPERM},
+		{"root", r.root, unix.EPERM},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := r.dropped(t, datapathDropReasonDROP_UNKNOWN_WORKLOAD)
+			if got := p.run(t, r.node, tt.in); got.Errno != tt.want {
+				t.Errorf("probe = %v, want %v", got, tt.want)
+			}
+			if n := r.dropped(t, datapathDropReasonDROP_UNKNOWN_WORKLOAD) - before; (n > 0) != (tt.want != 0) {
+				t.Errorf("%d drops were counted", n)
+			}
+		})
+	}
+}
+
+// The same process in another network namespace is not the node's.
+func TestHooksOtherNamespace(t *testing.T) {
+	r := newRig(t, false)
+	if _, err := r.node.Echo(netip.AddrPortFrom(rigNode4, portDeny)); err != nil {
+		t.Fatal(err)
+	}
+	p := probe{Type: unix.SOCK_STREAM, To: netip.AddrPortFrom(rigNode4, portDeny)}
+	if got := p.run(t, r.node, r.client); got.Errno != unix.EPERM {
+		t.Errorf("probe of the node = %v, want %v", got, unix.EPERM)
+	}
+	for _, in := range []*lab.Cgroup{r.client, r.nobody} {
+		if got := p.run(t, r.outside, in); got.Reply != question {
+			t.Errorf("probe from another namespace = %v, want %q", got, question)
+		}
+	}
+}
+
+// A denied connect is reported and counted like any denial.
+func TestHooksReport(t *testing.T) {
+	for _, reject := range []bool{false, true} {
+		r := newRig(t, reject)
+		want := unix.EPERM
+		if reject {
+			want = unix.ECONNREFUSED
+		}
+		before := r.dropped(t, datapathDropReasonDROP_POLICY)
+		p := probe{Type: unix.SOCK_STREAM, To: netip.AddrPortFrom(rigOutside6, portDeny)}
+		if got := p.run(t, r.node, r.client); got.Errno != want {
+			t.Errorf("reject %v: probe = %v, want %v", reject, got, want)
+		}
+		if n := r.dropped(t, datapathDropReasonDROP_POLICY) - before; n != 1 {
+			t.Errorf("%d drops, want 1", n)
+		}
+		e := r.event(t)
+		got := datapathEvent{
+			Generation: e.Generation, Client: e.Client, Rule: e.Rule, Dst: e.Dst, Dport: e.Dport,
+			Proto: e.Proto, Verdict: e.Verdict, Half: e.Half, Reason: e.Reason, Hook: e.Hook,
+		}
+		wantEvent := datapathEvent{
+			Generation: 1, Client: rigClient, Rule: 1000 + portDeny, Dst: addr16(rigOutside6), Dport: portDeny,
+			Proto: unix.IPPROTO_TCP, Reason: uint8(datapathDropReasonDROP_POLICY), Hook: uint8(datapathHookHOOK_CONNECT),
+		}
+		if got != wantEvent {
+			t.Errorf("event %+v, want %+v", got, wantEvent)
+		}
+	}
+}
+
+// serve starts a server in a cgroup on both families that says "served" to whoever asks.
+func (r *rig) serve(t *testing.T, in *lab.Cgroup, port uint16) {
+	t.Helper()
+	startServer(t, r.node, in, "served", 0, port)
+}
+
+// What a process can do to its socket does not change the verdict.
+func TestHooksOfPreparedSockets(t *testing.T) {
+	r := newRig(t, false)
+	startEcho(t, r)
+	marks := testSteering().Marks
+	to := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(rigOutside6, port) }
+	tests := []struct {
+		name  string
+		in    *lab.Cgroup
+		probe probe
+		errno unix.Errno
+		reply string // its beginning
+	}{
+		{"mark for a denied port", r.client, probe{Mark: int(marks.Upstream), To: to(portDeny)}, unix.EPERM, ""},
+		{"loop mark for a denied port", r.client, probe{Mark: int(marks.Loop), To: to(portDeny)}, unix.EPERM, ""},
+		{"mark for a redirect", r.client, probe{Mark: int(marks.Upstream), To: to(portHTTP)}, 0, "proxy: "},
+		{"loop mark for a direct flow", r.client, probe{Mark: int(marks.Loop), To: to(portAllow)}, 0, question},
+		{"bound source", r.client, probe{Source: netip.AddrPortFrom(rigNode6, 0), To: to(portHTTP)}, 0, "proxy: [2001:db8:100::1]:"},
+		{"redirect, then direct", r.client, probe{Before: to(portHTTP), To: to(portAllow)}, 0, question},
+		{"direct, then redirect", r.client, probe{Before: to(portAllow), To: to(portHTTP)}, 0, "proxy: "},
+		{"made in an unknown cgroup", r.nobody, probe{Move: r.client.Path, To: to(portAllow)}, unix.EPERM, ""},
+		{"made in a workload", r.client, probe{Move: r.nobody.Path, To: to(portAllow)}, 0, question},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.probe.Type = unix.SOCK_STREAM
+			got := tt.probe.run(t, r.node, tt.in)
+			if got.Errno != tt.errno || !strings.HasPrefix(got.Reply, tt.reply) {
+				t.Errorf("probe = %v, want %v and %q", got, tt.errno, tt.reply)
+			}
+		})
+	}
+}
+
+// A proxy is reached by redirection alone: it would take its own address for the server's.
+func TestHooksDenyProxyItself(t *testing.T) {
+	r := newRig(t, false)
+	loopback := netip.MustParseAddr("127.0.0.1")
+	if _, err := r.node.Echo(netip.AddrPortFrom(loopback, portAllow)); err != nil {
+		t.Fatal(err)
+	}
+	for port, want := range map[uint16]unix.Errno{portAllow: 0, rigHTTPListener: unix.EPERM} {
+		p := probe{Type: unix.SOCK_STREAM, To: netip.AddrPortFrom(loopback, port)}
+		if got := p.run(t, r.node, r.client); got.Errno != want {
+			t.Errorf("probe of port %d = %v, want %v", port, got, want)
+		}
+	}
+}
+
+// Redirected flows pass by connection tracking, also where a firewall tracks everything else.
+func TestSteeringUntracked(t *testing.T) {
+	r := newRig(t, false)
+	startEcho(t, r)
+	const firewall = `table inet firewall {
+		chain post { type nat hook postrouting priority 100; oifname "uplink" masquerade; }
+		chain in { type filter hook input priority 0; ct state invalid drop; }
+		chain out { type filter hook output priority 0; ct state invalid drop; }
+	}`
+	cmd := r.node.Command(t.Context(), "nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(firewall)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("nft: %v: %s", err, out)
+	}
+	for _, tt := range []struct {
+		name    string
+		port    uint16
+		kind    int
+		tracked bool
+	}{
+		{"redirect", portHTTP, unix.SOCK_STREAM, false},
+		{"DNS by UDP", portDNS, unix.SOCK_DGRAM, false},
+		{"DNS by TCP", portDNS, unix.SOCK_STREAM, false},
+		{"direct", portAllow, unix.SOCK_STREAM, true},
+	} {
+		for family, to := range r.targets() {
+			t.Run(tt.name+" "+family, func(t *testing.T) {
+				before := r.tracked(t)
+				p := probe{Type: tt.kind, Send: tt.kind == unix.SOCK_DGRAM, To: netip.AddrPortFrom(to, tt.port)}
+				if got := p.run(t, r.node, r.client); got.Step != "" {
+					t.Errorf("probe = %v", got)
+				}
+				if n := r.tracked(t) - before; (n > 0) != tt.tracked {
+					t.Errorf("%d flows are tracked, want some: %v", n, tt.tracked)
+				}
+			})
+		}
+	}
+}
+
+// tracked is the number of flows that the node's connection tracking knows.
+func (r *rig) tracked(t *testing.T) (n int) {
+	t.Helper()
+	err := r.node.Do(func() error {
+		text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+		if err != nil {
+			return err
+		}
+		n, err = strconv.Atoi(strings.TrimSpace(string(text)))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
