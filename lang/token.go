@@ -14,6 +14,10 @@ import (
 	"mpol/lang/diag"
 )
 
+// Token is a piece of the text with its place. What it means is asked by SpanOf, Text, IsName and
+// their like, so that others need not know where the grammar takes it from.
+type Token = lexer.Token
+
 // The kinds of tokens. A token's value is the text as it stands in the file, so that a string
 // never looks like a word and the end of a token is known.
 const (

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/alecthomas/participle/v2/lexer"
-
 	"mpol/compiler/program"
 	"mpol/lang"
 	"mpol/lang/diag"
@@ -17,7 +15,7 @@ import (
 
 // l4List resolves protocols, ports and services in the order written, each once. It is empty when
 // every item is wrong.
-func (c *checker) l4List(items []lexer.Token) []program.L4 {
+func (c *checker) l4List(items []lang.Token) []program.L4 {
 	var out []program.L4
 	add := func(l program.L4) {
 		if !slices.Contains(out, l) {
@@ -44,7 +42,7 @@ func (c *checker) l4List(items []lexer.Token) []program.L4 {
 // everyPort is the range of a protocol without ports or with all of them.
 func everyPort(proto uint8) program.L4 { return program.L4{Proto: proto, Last: 65535} }
 
-func (c *checker) l4(t lexer.Token) (program.L4, bool) {
+func (c *checker) l4(t lang.Token) (program.L4, bool) {
 	bad := func(summary, help string) (program.L4, bool) {
 		c.errorAt(diag.BadL4, lang.SpanOf(t), summary, help)
 		return program.L4{}, false
@@ -87,7 +85,7 @@ func protocolName(n uint8) string {
 	}[n]
 }
 
-func (c *checker) ports(t lexer.Token, proto, rest string) (program.L4, bool) {
+func (c *checker) ports(t lang.Token, proto, rest string) (program.L4, bool) {
 	n := map[string]uint8{"tcp": program.ProtoTCP, "udp": program.ProtoUDP, "sctp": program.ProtoSCTP}[proto]
 	if rest == "any" {
 		return everyPort(n), true
@@ -111,7 +109,7 @@ func (c *checker) ports(t lexer.Token, proto, rest string) (program.L4, bool) {
 	return program.L4{Proto: n, First: uint16(first), Last: uint16(last)}, true
 }
 
-func (c *checker) icmp(t lexer.Token, proto uint8, rest string) (program.L4, bool) {
+func (c *checker) icmp(t lang.Token, proto uint8, rest string) (program.L4, bool) {
 	kind, code, hasCode := strings.Cut(rest, "/")
 	n, ok := number(kind, 255)
 	first, last := n<<8, n<<8|255

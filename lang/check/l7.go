@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/participle/v2/lexer"
-
 	"mpol/compiler/program"
 	"mpol/lang"
 	"mpol/lang/diag"
@@ -60,7 +58,7 @@ func (c *checker) request(q *lang.HTTPRequest, annotations []*lang.Annotation) (
 }
 
 // method checks [A-Z][A-Z-]*.
-func (c *checker) method(t lexer.Token) bool {
+func (c *checker) method(t lang.Token) bool {
 	switch m := t.Value; {
 	case m == "CONNECT":
 		c.errorAt(diag.NotSupported, lang.SpanOf(t), "`CONNECT` is not supported yet", "")
@@ -73,7 +71,7 @@ func (c *checker) method(t lexer.Token) bool {
 }
 
 // serverNames resolves one item behind sni.
-func (c *checker) serverNames(t lexer.Token, annotations []*lang.Annotation) []program.NamePattern {
+func (c *checker) serverNames(t lang.Token, annotations []*lang.Annotation) []program.NamePattern {
 	if lang.IsString(t) {
 		p, _ := c.pattern(t, annotations)
 		return []program.NamePattern{p}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/participle/v2/lexer"
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 
@@ -19,7 +18,7 @@ import (
 
 // pattern reads a name pattern. A wildcard at or above a public suffix needs
 // @allow("broad-domain", "reason") among the annotations.
-func (c *checker) pattern(t lexer.Token, annotations []*lang.Annotation) (program.NamePattern, bool) {
+func (c *checker) pattern(t lang.Token, annotations []*lang.Annotation) (program.NamePattern, bool) {
 	labels, fault := nameLabels(lang.Text(t))
 	if fault != "" {
 		c.errorAt(diag.BadNamePattern, lang.SpanOf(t), fmt.Sprintf("%s is no name pattern: %s", t.Value, fault), "")
@@ -34,7 +33,7 @@ func (c *checker) pattern(t lexer.Token, annotations []*lang.Annotation) (progra
 }
 
 // name reads a name without wildcards.
-func (c *checker) name(t lexer.Token) (program.Name, bool) {
+func (c *checker) name(t lang.Token) (program.Name, bool) {
 	labels, fault := nameLabels(lang.Text(t))
 	if fault == "" && slices.ContainsFunc(labels, wild) {
 		fault = "a test states one name"

@@ -8,15 +8,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/participle/v2/lexer"
-
 	"mpol/compiler/program"
 	"mpol/lang"
 	"mpol/lang/diag"
 )
 
 // pathPattern reads a path pattern, or an expression over the whole path.
-func (c *checker) pathPattern(t lexer.Token, isRegexp bool) (program.PathPattern, bool) {
+func (c *checker) pathPattern(t lang.Token, isRegexp bool) (program.PathPattern, bool) {
 	text := lang.Text(t)
 	if isRegexp {
 		if _, err := regexp.Compile(text); err != nil {

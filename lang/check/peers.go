@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/alecthomas/participle/v2/lexer"
-
 	"mpol/compiler/program"
 	"mpol/lang"
 	"mpol/lang/diag"
@@ -69,7 +67,7 @@ func (c *checker) peer(n *lang.Peer, annotations []*lang.Annotation) ([]program.
 	return c.namedPeer(t)
 }
 
-func (c *checker) namedPeer(t lexer.Token) ([]program.Peer, bool) {
+func (c *checker) namedPeer(t lang.Token) ([]program.Peer, bool) {
 	sym := c.use(c.sets, t, "workload", "cidrs", "domains")
 	if sym == nil {
 		return nil, false

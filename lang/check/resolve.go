@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/alecthomas/participle/v2/lexer"
-
 	"mpol/compiler/program"
 	"mpol/lang"
 	"mpol/lang/diag"
@@ -56,7 +54,7 @@ func (c *checker) resolveCidrs(s *symbol, d *lang.Cidrs) {
 	}
 }
 
-func (c *checker) prefixList(items []lexer.Token) ([]netip.Prefix, bool) {
+func (c *checker) prefixList(items []lang.Token) ([]netip.Prefix, bool) {
 	var ps []netip.Prefix
 	ok := true
 	for _, t := range lang.Items(items) {
@@ -77,7 +75,7 @@ func (c *checker) prefixList(items []lexer.Token) ([]netip.Prefix, bool) {
 }
 
 // use returns the resolved symbol of a name, nil when there is none or when it failed.
-func (c *checker) use(space map[string]*symbol, t lexer.Token, kinds ...string) *symbol {
+func (c *checker) use(space map[string]*symbol, t lang.Token, kinds ...string) *symbol {
 	sym := c.find(space, t, kinds...)
 	if sym == nil {
 		return nil

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/alecthomas/participle/v2/lexer"
-
 	"mpol/compiler/program"
 	"mpol/lang"
 	"mpol/lang/diag"
@@ -244,7 +242,7 @@ func meets(s *program.Selector, chosen map[string]choice) truth {
 }
 
 // labelKey reports whether a token can be the key of a label.
-func (c *checker) labelKey(t lexer.Token) bool {
+func (c *checker) labelKey(t lang.Token) bool {
 	if lang.Text(t) == "" {
 		c.errorAt(diag.Empty, lang.SpanOf(t), "a label key is empty", "")
 		return false

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/participle/v2/lexer"
-
 	"mpol/compiler/program"
 	"mpol/lang"
 	"mpol/lang/diag"
@@ -62,7 +60,7 @@ func (c *checker) declare() {
 	}
 }
 
-func (c *checker) add(space map[string]*symbol, kind string, name lexer.Token, d lang.Decl) {
+func (c *checker) add(space map[string]*symbol, kind string, name lang.Token, d lang.Decl) {
 	s := &symbol{kind: kind, name: lang.Text(name), span: lang.SpanOf(name), decl: d, failed: d.Common().Broken}
 	if old, ok := space[s.name]; ok {
 		c.errorAt(diag.DuplicateName, s.span, fmt.Sprintf("%s `%s` is declared twice", kind, s.name), "choose another name",
@@ -74,7 +72,7 @@ func (c *checker) add(space map[string]*symbol, kind string, name lexer.Token, d
 }
 
 // find returns the symbol of a name when it is of the kind wanted, and reports why not otherwise.
-func (c *checker) find(space map[string]*symbol, name lexer.Token, kinds ...string) *symbol {
+func (c *checker) find(space map[string]*symbol, name lang.Token, kinds ...string) *symbol {
 	text := name.Value
 	s := space[text]
 	if s != nil && slices.Contains(kinds, s.kind) {
@@ -227,7 +225,7 @@ func (c *checker) cycle(members []*symbol) {
 // references returns the names that a declaration uses.
 func references(d lang.Decl) []string {
 	names := map[string]bool{}
-	add := func(ts []lexer.Token) {
+	add := func(ts []lang.Token) {
 		for _, t := range lang.Items(ts) {
 			if lang.IsName(t) {
 				names[t.Value] = true

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/participle/v2/lexer"
-
 	"mpol/compiler/program"
 	"mpol/lang"
 	"mpol/lang/diag"
@@ -60,7 +58,7 @@ func (c *checker) party(t *Test, g *lang.Given, parties map[string]diag.Span) {
 	parties[p.Name] = lang.SpanOf(*g.Name)
 	switch {
 	case g.Outside != nil:
-		p.Outside, p.Addresses = true, c.addressList([]lexer.Token{*g.Outside})
+		p.Outside, p.Addresses = true, c.addressList([]lang.Token{*g.Outside})
 	case g.Labels != nil:
 		p.Labels, p.Addresses = c.labels(g.Labels), c.addressList(g.Addresses)
 	}
@@ -86,7 +84,7 @@ func (c *checker) labels(n *lang.Labels) []program.Label {
 }
 
 // addressList reads tokens that stand for one address each.
-func (c *checker) addressList(ts []lexer.Token) []netip.Addr {
+func (c *checker) addressList(ts []lang.Token) []netip.Addr {
 	var out []netip.Addr
 	for _, t := range lang.Items(ts) {
 		if a, ok := c.address(t); ok && !slices.Contains(out, a) {
@@ -96,7 +94,7 @@ func (c *checker) addressList(ts []lexer.Token) []netip.Addr {
 	return out
 }
 
-func (c *checker) address(t lexer.Token) (netip.Addr, bool) {
+func (c *checker) address(t lang.Token) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(t.Value)
 	if err != nil {
 		text, _, _ := strings.Cut(t.Value, "/")
@@ -130,7 +128,7 @@ func (c *checker) line(l *lang.Line, parties map[string]diag.Span, rules map[str
 	return out
 }
 
-func (c *checker) end(t lexer.Token, parties map[string]diag.Span) End {
+func (c *checker) end(t lang.Token, parties map[string]diag.Span) End {
 	e := End{Span: lang.SpanOf(t)}
 	switch {
 	case lang.IsAddress(t):
