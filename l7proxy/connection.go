@@ -36,8 +36,9 @@ const (
 	maxOutboundControls = 1000
 )
 
-// connectionManager reads HTTP so that what the rules see is what the server will see, adds and
-// takes nothing, and denies everything until a route configuration brings rules.
+// connectionManager reads HTTP so that what the rules see is what the server will see, and denies
+// everything until a route configuration brings rules. It takes nothing and adds what Envoy cannot
+// be told to leave out: X-Forwarded-Proto to a request and Date to a response without one.
 func (m *merged) connectionManager() *hcmv3.HttpConnectionManager {
 	return &hcmv3.HttpConnectionManager{
 		StatPrefix: "profile",

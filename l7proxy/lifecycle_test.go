@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -113,6 +114,10 @@ func TestListenerComesAndGoes(t *testing.T) {
 		silent, err := silent([]uint16{port}, 1)
 		return err == nil && silent == port
 	})
+	other.conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := other.reader.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the live connection of a removed listener: %v, want it closed", err)
+	}
 	if _, err := p.dial("other", origin(t, server4)); !errors.Is(err, unix.ECONNREFUSED) {
 		t.Errorf("dial through a removed listener = %v, want refused", err)
 	}
@@ -304,4 +309,58 @@ func (p *proxy) envoy() int {
 	}
 	found.close()
 	return found.pid
+}
+
+// TestSwitchUnderLoad asks without pause while generations change.
+func TestSwitchUnderLoad(t *testing.T) {
+	p := newProxy(t)
+	// Each generation allows one path of its own, one in both, and denies one below the other's.
+	generation := func(own, other string) []program.Profile {
+		one := allowing("k", own)
+		tier := &one.Ingress.Tiers[0]
+		tier.Allow = append(tier.Allow, rule("shop.cart.both", request(subtree("/both"))), rule("shop.cart.wide", request(subtree("/wide"))))
+		tier.Deny = []program.RequestRule{rule("shop.cart.no", request(subtree("/wide"+other)))}
+		return []program.Profile{one, publicOnly("beside")}
+	}
+	a, b := generation("/a", "/b"), generation("/b", "/a")
+	p.apply("a", a)
+	const connections = 4
+	stop, failed := make(chan struct{}), make(chan error, connections)
+	for i := range connections {
+		key, good := "k", "/both"
+		if i == 0 {
+			key, good = "beside", "/public"
+		}
+		l := openLive(t, p, key, []string{server4, server6}[i%2])
+		go func() { failed <- l.hammer(stop, good, "/neither", "/a/../neither") }()
+	}
+	for range 15 {
+		p.apply("ab", a, b)
+		p.apply("b", b)
+		p.apply("ba", b, a)
+		p.apply("a", a)
+	}
+	close(stop)
+	for range connections {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// hammer asks for a path that is always allowed and for some that never are.
+func (l *live) hammer(stop <-chan struct{}, good string, bad ...string) error {
+	for {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		for i, path := range append([]string{good}, bad...) {
+			got, err := exchange(l.conn, l.reader, get(path, "good"))
+			if err != nil || (got.Code == 200) != (i == 0) {
+				return fmt.Errorf("GET %s = %d, %v", path, got.Code, err)
+			}
+		}
+	}
 }

@@ -75,3 +75,13 @@ func TestListeners(t *testing.T) {
 		t.Error("listeners of a broken table succeeded")
 	}
 }
+
+func FuzzListeners(f *testing.F) {
+	f.Add("head\n 0: 0100007F:3A98 00000000:0000 0A\n")
+	f.Add("head\n 0: 00000000000000000000000001000000:FFFF 0:0 0A\n 1: x 0:0 01\n")
+	f.Fuzz(func(t *testing.T, table string) {
+		if got, err := listeners(strings.NewReader(table)); err == nil && len(got) > strings.Count(table, "\n")+1 {
+			t.Errorf("listeners(%q) = %v", table, got)
+		}
+	})
+}

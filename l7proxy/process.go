@@ -47,6 +47,11 @@ func openProcess(pid int) (*process, error) {
 // start runs Envoy in a session and, if given, a cgroup of its own, so that nothing that ends this
 // process ends it.
 func (c *Config) start(args []string) (*process, error) {
+	// The log of the former Envoy is kept, of those before it none.
+	err := os.Rename(c.path(logFileName), c.path(formerLogName))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("start envoy: %w", err)
+	}
 	logFile, err := os.OpenFile(c.path(logFileName), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start envoy: %w", err)

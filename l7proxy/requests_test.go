@@ -50,135 +50,178 @@ func line(method, target, rest string) string {
 
 func hosts(lines string) string { return "GET /public/x HTTP/1.1\r\n" + lines + "\r\n" }
 
-func requestCases() map[string][]requestCase {
+// pathCases are judged by the profile "public": how a path is read.
+func pathCases() []requestCase {
 	g := func(path string) string { return get(path, "good") }
+	return []requestCase{
+		{0, "positive control", g("/public/x"), 200, "GET /public/x HTTP/1.1"},
+		{0, "other method", line("DELETE", "/public/x", ""), 403, ""},
+		{1, "dot segments", g("/public/../admin"), 403, ""},
+		{2, "encoded dots", g("/public/%2e%2e/admin"), 403, ""},
+		{2, "encoded dots, upper case", g("/public/%2E%2E/admin"), 403, ""},
+		{2, "half-encoded dots", g("/public/.%2e/admin"), 403, ""},
+		{3, "single dot", g("/public/./x"), 200, "GET /public/x "},
+		{4, "merged slashes, outside", g("//admin"), 403, ""},
+		{4, "merged slashes", g("/public//x"), 200, "GET /public/x "},
+		{5, "dots before merging", g("/public//../admin"), 200, "GET /public/admin "},
+		{6, "encoded slash", g("/public%2f..%2fadmin"), 400, ""},
+		{6, "encoded slash, upper case", g("/public%2Fx"), 400, ""},
+		{6, "encoded backslash", g("/public/%5c..%5cadmin"), 400, ""},
+		{7, "backslash", g(`/public\..\admin`), 403, ""},
+		{8, "double encoding stays literal", g("/public/%252e%252e/admin"), 200, "/public/%252e%252e/admin"},
+		{8, "double encoding outside", g("/%252e%252e/public"), 403, ""},
+		{9, "dots with parameters", g("/public/..;/admin"), 403, ""},
+		{9, "dots with a parameter", g("/public/..;x=y/admin"), 403, ""},
+		{9, "encoded dots with parameters", g("/public/%2e%2e;/admin"), 403, ""},
+		{9, "half-encoded dots with parameters", g("/public/.%2e;a/admin"), 403, ""},
+		{9, "dot with parameters", g("/public/.;x/y"), 200, "/public/"},
+		{9, "encoded dot with parameters", g("/public/%2e;x/y"), 403, ""},
+		{9, "encoded dots with parameters at the end", g("/public/x/%2E%2E;a?b"), 403, ""},
+		{9, "dots behind parameters", g("/public;a/../admin"), 403, ""},
+		{9, "dots within parameters", g("/public/x;../admin"), 200, "/public/x;../admin"},
+		{9, "segments that begin with dots", g("/public/..x/.y/...;z"), 200, "/public/..x/.y/..."},
+		{9, "parameters only", g("/public/;x/y"), 403, ""},
+		{9, "parameters only at the root", g("/;x"), 403, ""},
+		{10, "parameters", g("/public;a/b;c"), 200, "GET /public;a/b;c "},
+		{10, "parameters outside", g("/admin;x=/public"), 403, ""},
+		{11, "encoded semicolon is literal", g("/public%3Bx"), 403, ""},
+		{12, "fragment", g("/public#/../admin"), 400, ""},
+		{13, "encoded fragment", g("/public%23x"), 403, ""},
+		{13, "encoded fragment below", g("/public/%23x"), 200, "/public/%23x"},
+		{14, "query is not path", g("/public?/../admin"), 200, "/public?/../admin"},
+		{14, "query is no prefix", g("/admin?x=/public"), 403, ""},
+		{14, "percent in the query", g("/public?x=100%"), 200, "/public?x=100%"},
+		{14, "encoded slashes in the query", g("/public?x=%2F%5c%00"), 200, "/public?x=%2F%5c%00"},
+		{15, "encoded question mark", g("/public%3fx"), 403, ""},
+		{16, "subtree with slash", g("/public/"), 200, ""},
+		{16, "subtree itself", g("/public"), 200, ""},
+		{17, "longer segment", g("/publicevil"), 403, ""},
+		{18, "case in an allow", g("/PUBLIC/x"), 403, ""},
+		{19, "overlong dots stay literal", g("/public/%c0%ae%c0%ae/admin"), 200, "/public/%"},
+		{19, "overlong dots outside", g("/%c0%ae%c0%ae/public"), 403, ""},
+		{20, "nul", g("/public/%00"), 400, ""},
+		{20, "nul in bad escape", g("/public/a%%0000"), 400, ""},
+		{20, "bad escape", g("/public/%zz"), 403, ""},
+		{20, "short escape", g("/public/a%"), 403, ""},
+		{20, "short escape before a query", g("/public/a%2?x"), 403, ""},
+		{21, "unreserved escape", g("/%70ublic/x"), 200, "GET /public/x "},
+		{22, "raw byte in the path", g("/public/\xe4"), 400, ""},
+	}
+}
+
+// messageCases are judged by the profile "public": how a message is read.
+func messageCases() []requestCase {
+	return []requestCase{
+		{23, "asterisk form", line("OPTIONS", "*", ""), 404, ""},
+		{30, "HTTP/1.0", "GET /public/x HTTP/1.0\r\n\r\n", 426, ""},
+		{30, "no Host", "GET /public/x HTTP/1.1\r\n\r\n", 400, ""},
+		{37, "underscore in a name", line("GET", "/public/x", "x_role: a\r\n"), 400, ""},
+		{41, "lower-case method", line("get", "/public/x", ""), 400, ""},
+		{43, "unknown method", line("FOO", "/public/x", ""), 400, ""},
+		{44, "QUERY", line("QUERY", "/public/x", "Content-Length: 0\r\n"), 400, ""},
+		{45, "CONNECT", "CONNECT good:443 HTTP/1.1\r\nHost: good:443\r\n\r\n", 403, ""},
+		{47, "TRACE", line("TRACE", "/public/x", ""), 403, ""},
+		{48, "WebSocket", line("GET", "/public/x",
+			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"), 403, ""},
+		{52, "length and chunked", line("GET", "/public/x", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n", 400, ""},
+		{53, "chunked, identity", line("GET", "/public/x", "Transfer-Encoding: chunked, identity\r\n"), 501, ""},
+		{53, "xchunked", line("GET", "/public/x", "Transfer-Encoding: xchunked\r\n"), 501, ""},
+		{54, "two lengths", line("GET", "/public/x", "Content-Length: 1\r\nContent-Length: 2\r\n") + "aa", 400, ""},
+		{80, "too many headers", line("GET", "/public/x", strings.Repeat("a: b\r\n", 101)), 431, ""},
+		{80, "too long headers", line("GET", "/public/x", "a: "+strings.Repeat("b", 61<<10)+"\r\n"), 431, ""},
+	}
+}
+
+// exactCases are judged by an exact path.
+func exactCases() []requestCase {
+	g := func(path string) string { return get(path, "good") }
+	return []requestCase{
+		{16, "exact itself", g("/public"), 200, ""},
+		{16, "exact with slash", g("/public/"), 403, ""},
+		{16, "exact, below", g("/public/x"), 403, ""},
+	}
+}
+
+// adminCases show that what the other tables judge outside is really there.
+func adminCases() []requestCase {
+	g := func(path string) string { return get(path, "good") }
+	return []requestCase{
+		{10, "judged without parameters", g("/admin;x=y"), 200, "/admin;x=y"},
+		{9, "dots with parameters lead here", g("/public/..;/admin"), 200, ""},
+		{7, "backslash leads here", g(`/public\..\admin`), 200, "GET /admin "},
+	}
+}
+
+// anyCases are judged by denies before an allow of everything.
+func anyCases() []requestCase {
+	g := func(path string) string { return get(path, "good") }
+	return []requestCase{
+		{0, "positive control", g("/public"), 200, ""},
+		{18, "a deny folds case", g("/ADMIN/x"), 403, ""},
+		{16, "a deny ignores a trailing slash", g("/secret/"), 403, ""},
+		{18, "an exact deny folds case", g("/Secret"), 403, ""},
+		{16, "an exact deny is not a tree", g("/secret/x"), 200, ""},
+		{10, "a deny sees no parameters", g("/admin;x/y"), 403, ""},
+		{9, "a deny sees through dots with parameters", g("/public/..;/admin"), 403, ""},
+		{9, "a deny sees through encoded dots with parameters", g("/public/%2e%2e;a/admin"), 403, ""},
+		{20, "bad escapes are refused whatever the rules", g("/a%zz"), 403, ""},
+		{41, "denied method", line("POST", "/x", "Content-Length: 0\r\n"), 403, ""},
+		{41, "another method", line("PUT", "/x", "Content-Length: 0\r\n"), 200, ""},
+	}
+}
+
+// allCases are judged by an allow of everything.
+func allCases() []requestCase {
+	g := func(path string) string { return get(path, "good") }
+	return []requestCase{
+		{45, "CONNECT is refused where everything is allowed", "CONNECT good:443 HTTP/1.1\r\nHost: good:443\r\n\r\n", 403, ""},
+		{48, "WebSocket is refused where everything is allowed", line("GET", "/",
+			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"), 403, ""},
+		{50, "upgrade to anything", line("GET", "/", "Connection: Upgrade\r\nUpgrade: foo\r\n") + g("/admin"), 403, ""},
+		{49, "h2c upgrade is stripped", line("GET", "/",
+			"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), 200, "GET / HTTP/1.1"},
+		{55, "bare LF in a chunk extension", line("POST", "/", "Transfer-Encoding: chunked\r\n") + "1;a\nb\r\nx\r\n0\r\n\r\n", 400, ""},
+		{55, "lone CR in a chunk extension", line("POST", "/", "Transfer-Encoding: chunked\r\n") + "1;a\rb\r\nx\r\n0\r\n\r\n", 400, ""},
+		{56, "folded header", line("GET", "/", "a: b\r\n c: d\r\n"), 200, "a: b"},
+	}
+}
+
+// hostCases are judged by an allow of one host.
+func hostCases() []requestCase {
+	return []requestCase{
+		{0, "positive control", hosts("Host: good\r\n"), 200, "Host: good\r\n"},
+		{0, "another host", hosts("Host: other\r\n"), 403, ""},
+		{24, "absolute form wins", "GET http://other/public/x HTTP/1.1\r\nHost: good\r\n\r\n", 403, ""},
+		{24, "absolute form", "GET http://good/public/x HTTP/1.1\r\nHost: other\r\n\r\n", 200, "GET /public/x "},
+		{25, "absolute form without path", "GET http://good HTTP/1.1\r\nHost: good\r\n\r\n", 403, ""},
+		{26, "port", hosts("Host: good:8080\r\n"), 200, "Host: good:8080\r\n"},
+		{27, "trailing dot", hosts("Host: good.\r\n"), 200, "Host: good.\r\n"},
+		{28, "upper case", hosts("Host: GOOD\r\n"), 200, "Host: GOOD\r\n"},
+		{29, "two hosts", hosts("Host: good\r\nHost: other\r\n"), 403, ""},
+		{29, "two equal hosts", hosts("Host: good\r\nHost: good\r\n"), 403, ""},
+		{31, "user", hosts("Host: good@other\r\n"), 403, ""},
+		{31, "comma", hosts("Host: good,other\r\n"), 403, ""},
+		{31, "space", hosts("Host: good other\r\n"), 400, ""},
+		{17, "longer name", hosts("Host: good.evil\r\n"), 403, ""},
+	}
+}
+
+// notHostCases are judged by a deny of one host.
+func notHostCases() []requestCase {
+	return []requestCase{
+		{0, "positive control", hosts("Host: other\r\n"), 200, ""},
+		{28, "a deny folds case", hosts("Host: GOOD.:80\r\n"), 403, ""},
+		{29, "a deny matches two hosts", hosts("Host: x\r\nHost: y\r\n"), 403, ""},
+		{31, "a deny matches a user", hosts("Host: x@good\r\n"), 403, ""},
+		{31, "a deny matches what cannot be read", hosts("Host: good,x\r\n"), 403, ""},
+	}
+}
+
+func requestCases() map[string][]requestCase {
 	return map[string][]requestCase{
-		"public": {
-			{0, "positive control", g("/public/x"), 200, "GET /public/x HTTP/1.1"},
-			{0, "other method", line("DELETE", "/public/x", ""), 403, ""},
-			{1, "dot segments", g("/public/../admin"), 403, ""},
-			{2, "encoded dots", g("/public/%2e%2e/admin"), 403, ""},
-			{2, "encoded dots, upper case", g("/public/%2E%2E/admin"), 403, ""},
-			{2, "half-encoded dots", g("/public/.%2e/admin"), 403, ""},
-			{3, "single dot", g("/public/./x"), 200, "GET /public/x "},
-			{4, "merged slashes, outside", g("//admin"), 403, ""},
-			{4, "merged slashes", g("/public//x"), 200, "GET /public/x "},
-			{5, "dots before merging", g("/public//../admin"), 200, "GET /public/admin "},
-			{6, "encoded slash", g("/public%2f..%2fadmin"), 400, ""},
-			{6, "encoded slash, upper case", g("/public%2Fx"), 400, ""},
-			{6, "encoded backslash", g("/public/%5c..%5cadmin"), 400, ""},
-			{7, "backslash", g(`/public\..\admin`), 403, ""},
-			{8, "double encoding stays literal", g("/public/%252e%252e/admin"), 200, "/public/%252e%252e/admin"},
-			{8, "double encoding outside", g("/%252e%252e/public"), 403, ""},
-			{9, "dots with parameters", g("/public/..;/admin"), 403, ""},
-			{9, "dots with a parameter", g("/public/..;x=y/admin"), 403, ""},
-			{9, "encoded dots with parameters", g("/public/%2e%2e;/admin"), 403, ""},
-			{9, "half-encoded dots with parameters", g("/public/.%2e;a/admin"), 403, ""},
-			{9, "dot with parameters", g("/public/.;x/y"), 200, "/public/"},
-			{9, "encoded dot with parameters", g("/public/%2e;x/y"), 403, ""},
-			{9, "encoded dots with parameters at the end", g("/public/x/%2E%2E;a?b"), 403, ""},
-			{9, "dots behind parameters", g("/public;a/../admin"), 403, ""},
-			{9, "dots within parameters", g("/public/x;../admin"), 200, "/public/x;../admin"},
-			{9, "segments that begin with dots", g("/public/..x/.y/...;z"), 200, "/public/..x/.y/..."},
-			{9, "parameters only", g("/public/;x/y"), 403, ""},
-			{9, "parameters only at the root", g("/;x"), 403, ""},
-			{10, "parameters", g("/public;a/b;c"), 200, "GET /public;a/b;c "},
-			{10, "parameters outside", g("/admin;x=/public"), 403, ""},
-			{11, "encoded semicolon is literal", g("/public%3Bx"), 403, ""},
-			{12, "fragment", g("/public#/../admin"), 400, ""},
-			{13, "encoded fragment", g("/public%23x"), 403, ""},
-			{13, "encoded fragment below", g("/public/%23x"), 200, "/public/%23x"},
-			{14, "query is not path", g("/public?/../admin"), 200, "/public?/../admin"},
-			{14, "query is no prefix", g("/admin?x=/public"), 403, ""},
-			{14, "percent in the query", g("/public?x=100%"), 200, "/public?x=100%"},
-			{14, "encoded slashes in the query", g("/public?x=%2F%5c%00"), 200, "/public?x=%2F%5c%00"},
-			{15, "encoded question mark", g("/public%3fx"), 403, ""},
-			{16, "subtree with slash", g("/public/"), 200, ""},
-			{16, "subtree itself", g("/public"), 200, ""},
-			{17, "longer segment", g("/publicevil"), 403, ""},
-			{18, "case in an allow", g("/PUBLIC/x"), 403, ""},
-			{19, "overlong dots stay literal", g("/public/%c0%ae%c0%ae/admin"), 200, "/public/%"},
-			{19, "overlong dots outside", g("/%c0%ae%c0%ae/public"), 403, ""},
-			{20, "nul", g("/public/%00"), 400, ""},
-			{20, "nul in bad escape", g("/public/a%%0000"), 400, ""},
-			{20, "bad escape", g("/public/%zz"), 403, ""},
-			{20, "short escape", g("/public/a%"), 403, ""},
-			{20, "short escape before a query", g("/public/a%2?x"), 403, ""},
-			{21, "unreserved escape", g("/%70ublic/x"), 200, "GET /public/x "},
-			{22, "raw byte in the path", g("/public/\xe4"), 400, ""},
-			{23, "asterisk form", line("OPTIONS", "*", ""), 404, ""},
-			{30, "HTTP/1.0", "GET /public/x HTTP/1.0\r\n\r\n", 426, ""},
-			{30, "no Host", "GET /public/x HTTP/1.1\r\n\r\n", 400, ""},
-			{37, "underscore in a name", line("GET", "/public/x", "x_role: a\r\n"), 400, ""},
-			{41, "lower-case method", line("get", "/public/x", ""), 400, ""},
-			{43, "unknown method", line("FOO", "/public/x", ""), 400, ""},
-			{45, "CONNECT", "CONNECT good:443 HTTP/1.1\r\nHost: good:443\r\n\r\n", 403, ""},
-			{47, "TRACE", line("TRACE", "/public/x", ""), 403, ""},
-			{48, "WebSocket", line("GET", "/public/x",
-				"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"), 403, ""},
-			{52, "length and chunked", line("GET", "/public/x", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n", 400, ""},
-			{53, "chunked, identity", line("GET", "/public/x", "Transfer-Encoding: chunked, identity\r\n"), 501, ""},
-			{53, "xchunked", line("GET", "/public/x", "Transfer-Encoding: xchunked\r\n"), 501, ""},
-			{54, "two lengths", line("GET", "/public/x", "Content-Length: 1\r\nContent-Length: 2\r\n") + "aa", 400, ""},
-			{80, "too many headers", line("GET", "/public/x", strings.Repeat("a: b\r\n", 101)), 431, ""},
-			{80, "too long headers", line("GET", "/public/x", "a: "+strings.Repeat("b", 61<<10)+"\r\n"), 431, ""},
-		},
-		"exact": {
-			{16, "exact itself", g("/public"), 200, ""},
-			{16, "exact with slash", g("/public/"), 403, ""},
-			{16, "exact, below", g("/public/x"), 403, ""},
-		},
-		"admin": { // what the other tables judge outside is really there
-			{10, "judged without parameters", g("/admin;x=y"), 200, "/admin;x=y"},
-			{9, "dots with parameters lead here", g("/public/..;/admin"), 200, ""},
-			{7, "backslash leads here", g(`/public\..\admin`), 200, "GET /admin "},
-		},
-		"any": {
-			{0, "positive control", g("/public"), 200, ""},
-			{18, "a deny folds case", g("/ADMIN/x"), 403, ""},
-			{16, "a deny ignores a trailing slash", g("/secret/"), 403, ""},
-			{18, "an exact deny folds case", g("/Secret"), 403, ""},
-			{16, "an exact deny is not a tree", g("/secret/x"), 200, ""},
-			{10, "a deny sees no parameters", g("/admin;x/y"), 403, ""},
-			{9, "a deny sees through dots with parameters", g("/public/..;/admin"), 403, ""},
-			{9, "a deny sees through encoded dots with parameters", g("/public/%2e%2e;a/admin"), 403, ""},
-			{20, "bad escapes are refused whatever the rules", g("/a%zz"), 403, ""},
-			{41, "denied method", line("POST", "/x", "Content-Length: 0\r\n"), 403, ""},
-			{41, "another method", line("PUT", "/x", "Content-Length: 0\r\n"), 200, ""},
-		},
-		"all": {
-			{45, "CONNECT is refused where everything is allowed", "CONNECT good:443 HTTP/1.1\r\nHost: good:443\r\n\r\n", 403, ""},
-			{48, "WebSocket is refused where everything is allowed", line("GET", "/",
-				"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"), 403, ""},
-			{49, "h2c upgrade is stripped", line("GET", "/",
-				"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), 200, "GET / HTTP/1.1"},
-			{55, "bare LF in a chunk extension", line("POST", "/", "Transfer-Encoding: chunked\r\n") + "1;a\nb\r\nx\r\n0\r\n\r\n", 400, ""},
-			{55, "lone CR in a chunk extension", line("POST", "/", "Transfer-Encoding: chunked\r\n") + "1;a\rb\r\nx\r\n0\r\n\r\n", 400, ""},
-			{56, "folded header", line("GET", "/", "a: b\r\n c: d\r\n"), 200, "a: b"},
-		},
-		"host": {
-			{0, "positive control", hosts("Host: good\r\n"), 200, "Host: good\r\n"},
-			{0, "another host", hosts("Host: other\r\n"), 403, ""},
-			{24, "absolute form wins", "GET http://other/public/x HTTP/1.1\r\nHost: good\r\n\r\n", 403, ""},
-			{24, "absolute form", "GET http://good/public/x HTTP/1.1\r\nHost: other\r\n\r\n", 200, "GET /public/x "},
-			{25, "absolute form without path", "GET http://good HTTP/1.1\r\nHost: good\r\n\r\n", 403, ""},
-			{26, "port", hosts("Host: good:8080\r\n"), 200, "Host: good:8080\r\n"},
-			{27, "trailing dot", hosts("Host: good.\r\n"), 200, "Host: good.\r\n"},
-			{28, "upper case", hosts("Host: GOOD\r\n"), 200, "Host: GOOD\r\n"},
-			{29, "two hosts", hosts("Host: good\r\nHost: other\r\n"), 403, ""},
-			{29, "two equal hosts", hosts("Host: good\r\nHost: good\r\n"), 403, ""},
-			{31, "user", hosts("Host: good@other\r\n"), 403, ""},
-			{31, "comma", hosts("Host: good,other\r\n"), 403, ""},
-			{31, "space", hosts("Host: good other\r\n"), 400, ""},
-			{17, "longer name", hosts("Host: good.evil\r\n"), 403, ""},
-		},
-		"nothost": {
-			{0, "positive control", hosts("Host: other\r\n"), 200, ""},
-			{28, "a deny folds case", hosts("Host: GOOD.:80\r\n"), 403, ""},
-			{29, "a deny matches two hosts", hosts("Host: x\r\nHost: y\r\n"), 403, ""},
-			{31, "a deny matches a user", hosts("Host: x@good\r\n"), 403, ""},
-			{31, "a deny matches what cannot be read", hosts("Host: good,x\r\n"), 403, ""},
-		},
+		"public": append(pathCases(), messageCases()...),
+		"exact":  exactCases(), "admin": adminCases(), "any": anyCases(), "all": allCases(),
+		"host": hostCases(), "nothost": notHostCases(),
 	}
 }
 

@@ -68,8 +68,9 @@ func (s *Server) supervise(ctx context.Context) error {
 	}
 	args := []string{
 		"--config-path", c.path(bootstrapFile), "--concurrency", strconv.Itoa(c.Workers),
-		"--reject-unknown-dynamic-fields", "--drain-strategy", "immediate", "--disable-hot-restart",
-		"--log-level", "warning",
+		"--reject-unknown-dynamic-fields", "--disable-hot-restart", "--log-level", "warning",
+		// A listener that is removed has no rules any more: its connections end soon.
+		"--drain-strategy", "immediate", "--drain-time-s", "1",
 	}
 	config := hash(fmt.Appendf(nil, "%q %q %s", c.Envoy, args, text))
 	p, same, err := c.adopt(config)

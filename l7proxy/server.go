@@ -27,6 +27,7 @@ const (
 	pidFile       = "envoy.pid"
 	portsFile     = "ports.json"
 	logFileName   = "envoy.log"
+	formerLogName = "envoy.log.old"
 )
 
 // Config says where Envoy is and where it lives.
@@ -217,7 +218,7 @@ func Cleanup(ctx context.Context, c Config) error {
 		return fmt.Errorf("clean up l7 proxy: %w", err)
 	}
 	for _, name := range []string{
-		socketFile, adminFile, bootstrapFile, pidFile, portsFile, logFileName,
+		socketFile, adminFile, bootstrapFile, pidFile, portsFile, logFileName, formerLogName,
 		bootstrapFile + ".new", pidFile + ".new", portsFile + ".new",
 	} {
 		if err := os.Remove(c.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
