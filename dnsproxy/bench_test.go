@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"mpol/compiler/program"
 )
 
 const benchVariable = "MPOL_BENCH_DNSPROXY"
@@ -127,4 +129,22 @@ func cpuTime(b *testing.B, pid int) time.Duration {
 		ticks += n
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// BenchmarkView_judge judges a question by tables of many domain peers.
+func BenchmarkView_judge(b *testing.B) {
+	for _, size := range []int{1, 100, 1000} {
+		var patterns []program.NamePattern
+		for i := range size {
+			patterns = append(patterns, program.NamePattern(fmt.Sprintf("*.shop%d.example", i)))
+		}
+		v, name, server := ViewOf(1, policy(patterns)), program.ParseName("api.shop0.example"), netip.MustParseAddr("192.0.2.53")
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			for b.Loop() {
+				if !v.judge("w1", server, name, typeA).allow {
+					b.Fatal("not allowed")
+				}
+			}
+		})
+	}
 }

@@ -4,6 +4,7 @@ package dnsproxy
 
 import (
 	"cmp"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 
@@ -22,11 +23,13 @@ type View struct {
 
 // namesView is the egress table of a workload as far as it speaks of names.
 type namesView struct {
-	table string
-	names *program.Names
-	// classes are the class keys of names.Sets.
-	classes []string
-	// believed tells, for each peer, the questions that imply that peer's resolver.
+	table     string
+	names     *program.Names
+	questions index // of names.Questions
+	peers     index // of names.Peers
+	// classes are the class keys of names.Sets, by setKey of their peers.
+	classes map[string]string
+	// believed are, for each peer, the questions that imply that peer's resolver.
 	believed [][]int
 }
 
@@ -62,27 +65,43 @@ func ViewOf(generation uint64, t *program.Tables) *View {
 }
 
 func newNamesView(t *program.Table) *namesView {
-	n := &namesView{table: t.Key, names: t.Names}
-	for _, s := range t.Names.Sets {
-		n.classes = append(n.classes, t.Classes[s.Class].Key)
+	n := &namesView{
+		table: t.Key, names: t.Names, classes: make(map[string]string), believed: make([][]int, len(t.Names.Peers)),
 	}
-	n.believed = make([][]int, len(t.Names.Peers))
-	for i, p := range t.Names.Peers {
-		for j, q := range t.Names.Questions {
-			if implies(p.Domain, q) {
-				n.believed[i] = append(n.believed[i], j)
+	for _, s := range t.Names.Sets {
+		n.classes[setKey(s.Peers)] = t.Classes[s.Class].Key
+	}
+	implied := make(map[program.NamePattern][]int)
+	for i, q := range t.Names.Questions {
+		if q.Any {
+			n.questions.addRest(i)
+			continue
+		}
+		n.questions.add(i, q.Domain)
+		for _, p := range q.Domain.Patterns {
+			if q.Verdict.Allow {
+				implied[p] = append(implied[p], i)
 			}
+		}
+	}
+	// A domain peer stands for a question rule beside its connection. Only the servers of an allow
+	// that shares a pattern with the peer, as that rule does, are believed about it.
+	for i, peer := range t.Names.Peers {
+		n.peers.add(i, peer.Domain)
+		for _, p := range peer.Domain.Patterns {
+			n.believed[i] = append(n.believed[i], implied[p]...)
 		}
 	}
 	return n
 }
 
-// implies reports whether q may be the question rule that the domain peer d stands for beside its
-// connection: only the servers of such a rule are believed about d.
-func implies(d program.Domain, q program.Question) bool {
-	return q.Verdict.Allow && !q.Any && slices.ContainsFunc(q.Domain.Patterns, func(p program.NamePattern) bool {
-		return slices.Contains(d.Patterns, p)
-	})
+// setKey is a text for a sorted list of peers.
+func setKey(peers []int) string {
+	var b []byte
+	for _, p := range peers {
+		b = binary.AppendUvarint(b, uint64(p))
+	}
+	return string(b)
 }
 
 // opens reports whether answers to questions of type t open addresses.
@@ -127,13 +146,12 @@ func (v *View) judge(workload string, server netip.Addr, name program.Name, typ 
 // verdict is that of the matching question rule with the lowest rank, then order.
 func (w *namesView) verdict(server netip.Addr, name program.Name, typ uint16) decision {
 	var best *program.Verdict
-	for i := range w.names.Questions {
+	w.questions.each(name, func(i int) {
 		q := &w.names.Questions[i]
-		if best != nil && !before(q.Verdict, *best) || !asks(q, server, name, typ) {
-			continue
+		if (best == nil || before(q.Verdict, *best)) && asks(q, server, name, typ) {
+			best = &q.Verdict
 		}
-		best = &q.Verdict
-	}
+	})
 	if best != nil {
 		return decision{allow: best.Allow, rule: best.Rule, log: best.Log}
 	}
@@ -164,21 +182,19 @@ func asks(q *program.Question, server netip.Addr, name program.Name, typ uint16)
 // set finds the name set of the peers that the name matches and about which the server is believed.
 func (w *namesView) set(server netip.Addr, name program.Name, typ uint16) (NameSetKey, bool) {
 	var peers []int
-	for i := range w.names.Peers {
+	w.peers.each(name, func(i int) {
 		if w.names.Peers[i].Domain.Matches(name) && slices.ContainsFunc(w.believed[i], func(j int) bool {
 			return asks(&w.names.Questions[j], server, name, typ)
 		}) {
 			peers = append(peers, i)
 		}
-	}
+	})
 	if len(peers) == 0 {
 		return NameSetKey{}, false
 	}
-	i := slices.IndexFunc(w.names.Sets, func(s program.NameSet) bool { return slices.Equal(s.Peers, peers) })
-	if i < 0 {
-		return NameSetKey{}, false
-	}
-	return NameSetKey{Table: w.table, Class: w.classes[i]}, true
+	slices.Sort(peers)
+	class, ok := w.classes[setKey(slices.Compact(peers))]
+	return NameSetKey{Table: w.table, Class: class}, ok
 }
 
 // views are those in force: one, or the old and the new one during a switch.

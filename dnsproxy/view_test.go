@@ -83,6 +83,34 @@ func TestView_judge(t *testing.T) {
 	}
 }
 
+// TestIndex: the index leaves out no domain that a name is in.
+func TestIndex(t *testing.T) {
+	patterns := []program.NamePattern{
+		"com", "*", "**.com", "*.com", "a.com", "a*.com", "*.a.com", "**.a.com", "b.a.com", "*.b.*.com", "**.a*.com", "a.org",
+	}
+	var x index
+	for i, p := range patterns {
+		x.add(i, program.Domain{Patterns: []program.NamePattern{p, "other.example"}})
+	}
+	for _, n := range []program.Name{
+		nil, {"com"}, {"a", "com"}, {"ab", "com"}, {"b", "a", "com"}, {"x", "b", "a", "com"}, {"a.com"}, {"x", "a.com"},
+		{"a", "org"}, {"other", "example"}, {"x", "ay", "com"},
+	} {
+		found := make(map[int]bool)
+		x.each(n, func(i int) { found[i] = true })
+		for i, p := range patterns {
+			if p.Matches(n) && !found[i] {
+				t.Errorf("each(%q) leaves out %s", n, p)
+			}
+		}
+	}
+	x.each(program.Name{"b", "org"}, func(i int) {
+		if patterns[i] == "a.org" {
+			t.Error("each(b.org) names a.org")
+		}
+	})
+}
+
 func TestMemory(t *testing.T) {
 	r := newMemory(4)
 	t.Run("dns-53", func(t *testing.T) {
