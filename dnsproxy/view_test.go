@@ -93,8 +93,17 @@ func TestIndex(t *testing.T) {
 		x.add(i, program.Domain{Patterns: []program.NamePattern{p, "other.example"}})
 	}
 	for _, n := range []program.Name{
-		nil, {"com"}, {"a", "com"}, {"ab", "com"}, {"b", "a", "com"}, {"x", "b", "a", "com"}, {"a.com"}, {"x", "a.com"},
-		{"a", "org"}, {"other", "example"}, {"x", "ay", "com"},
+		nil,
+		{"com"},
+		{"a", "com"},
+		{"ab", "com"},
+		{"b", "a", "com"},
+		{"x", "b", "a", "com"},
+		{"a.com"},
+		{"x", "a.com"},
+		{"a", "org"},
+		{"other", "example"},
+		{"x", "ay", "com"},
 	} {
 		found := make(map[int]bool)
 		x.each(n, func(i int) { found[i] = true })
