@@ -3,8 +3,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"mpol/lang/diag"
@@ -18,25 +16,14 @@ func newCheck(s streams) *cobra.Command {
 of the text, of what it means, and against the guardrails. It judges no test: mpol test does.`,
 		Args: paths,
 	}
-	f := addFormat(c)
+	f := addFormat(c, human, asJSON, sarif, github)
 	today := addToday(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		set, err := read(c.Context(), s, args, today)
 		if err != nil {
 			return err
 		}
-		if err := writeDiagnostics(s.out, *f, set.list, set.files); err != nil {
-			return err
-		}
-		if *f == human {
-			if _, err := fmt.Fprintln(s.out, set.summary()); err != nil {
-				return err
-			}
-		}
-		if set.list.HasErrors() {
-			return outcome(exitPolicy)
-		}
-		return nil
+		return set.report(s, *f, set.summary())
 	}
 	return c
 }

@@ -22,7 +22,7 @@ The inventory is a YAML file with workloads, node_addresses and resolvers; the a
 is one too. Nothing is taken from the machine.`,
 		Args: paths,
 	}
-	f := addFormat(c)
+	f := addFormat(c, human, asJSON)
 	inventory := c.Flags().String("inventory", "", "YAML file with workloads, node_addresses and resolvers (required)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if *inventory == "" {
@@ -39,6 +39,9 @@ is one too. Nothing is taken from the machine.`,
 		var p *program.Program
 		if set.module != nil {
 			compiled, list := compiler.Compile(set.module, inv)
+			if err := inventoryFault(*inventory, list); err != nil {
+				return err
+			}
 			p, set.list = compiled, append(set.list, list...)
 			set.list.Sort(set.module.Files)
 		}
@@ -54,7 +57,7 @@ is one too. Nothing is taken from the machine.`,
 }
 
 func writeProgram(s streams, f format, p *program.Program) error {
-	if f == jsonFormat {
+	if f == asJSON {
 		text, err := p.JSON()
 		if err != nil {
 			return err
@@ -62,10 +65,5 @@ func writeProgram(s streams, f format, p *program.Program) error {
 		_, err = s.out.Write(text)
 		return err
 	}
-	text, err := dumpText(p)
-	if err != nil {
-		return err
-	}
-	_, err = s.out.Write([]byte(text))
-	return err
+	return p.WriteText(s.out)
 }

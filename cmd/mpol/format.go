@@ -3,10 +3,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,43 +15,60 @@ import (
 	"mpol/lang/diag"
 )
 
-// format says how a verb reports; it is the value of --format.
+// format says how a verb reports.
 type format string
 
 const (
-	human      format = "human"
-	jsonFormat format = "json"
+	human  format = "human"
+	asJSON format = "json"
+	sarif  format = "sarif"
+	github format = "github"
 )
 
+// formatFlag is the value of --format: one of the formats that the verb knows, the first of them
+// unless stated.
+type formatFlag struct {
+	chosen format
+	known  []format
+}
+
+// addFormat adds the flag --format to a verb.
+func addFormat(c *cobra.Command, known ...format) *format {
+	f := &formatFlag{chosen: known[0], known: known}
+	c.Flags().Var(f, "format", "how to report")
+	return &f.chosen
+}
+
 // Set implements pflag.Value.
-func (f *format) Set(text string) error {
-	switch v := format(text); v {
-	case human, jsonFormat:
-		*f = v
-		return nil
-	case "sarif", "github":
-		return errors.New("not supported yet: write human or json")
+func (f *formatFlag) Set(text string) error {
+	if !slices.Contains(f.known, format(text)) {
+		return fmt.Errorf("write one of %s", f.Type())
 	}
-	return errors.New("write human or json")
+	f.chosen = format(text)
+	return nil
 }
 
 // String implements pflag.Value.
-func (f *format) String() string { return string(*f) }
+func (f *formatFlag) String() string { return string(f.chosen) }
 
 // Type implements pflag.Value.
-func (*format) Type() string { return "human|json" }
-
-// addFormat adds the flag --format to a verb.
-func addFormat(c *cobra.Command) *format {
-	f := human
-	c.Flags().Var(&f, "format", "how to report")
-	return &f
+func (f *formatFlag) Type() string {
+	words := make([]string, len(f.known))
+	for i, k := range f.known {
+		words[i] = string(k)
+	}
+	return strings.Join(words, "|")
 }
 
 // writeDiagnostics writes list in a format; files give the lines that human shows.
 func writeDiagnostics(w io.Writer, f format, list diag.List, files []source.File) error {
-	if f == jsonFormat {
+	switch f {
+	case asJSON:
 		return diag.WriteJSON(w, list)
+	case sarif:
+		return diag.WriteSARIF(w, list)
+	case github:
+		return diag.WriteGitHub(w, list)
 	}
 	text := func(name string) []byte {
 		for _, file := range files {

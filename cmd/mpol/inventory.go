@@ -7,14 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"mpol/agent/config"
+	"mpol/compiler"
 	"mpol/compiler/program"
+	"mpol/lang/diag"
 )
 
 // readInventory reads who runs where from a YAML file: workloads, node_addresses and resolvers. It
@@ -24,22 +25,27 @@ func readInventory(path string) (program.Inventory, error) {
 	if err != nil {
 		return program.Inventory{}, fmt.Errorf("read inventory: %w", err)
 	}
+	inv, err := parseInventory(text)
+	if err != nil {
+		return program.Inventory{}, fmt.Errorf("inventory %s: %w", path, err)
+	}
+	return inv, nil
+}
+
+func parseInventory(text []byte) (program.Inventory, error) {
 	var c config.Config
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	switch err := d.Decode(&c); {
 	case errors.Is(err, io.EOF):
-		return program.Inventory{}, fmt.Errorf("inventory %s: the file is empty; it needs workloads", path)
+		return program.Inventory{}, errors.New("the file is empty; it needs workloads")
 	case err != nil:
-		return program.Inventory{}, fmt.Errorf("inventory %s: %s", path, yamlFault(err))
+		return program.Inventory{}, errors.New(yamlFault(err))
 	case d.Decode(new(config.Config)) != io.EOF:
-		return program.Inventory{}, fmt.Errorf("inventory %s: more than one YAML document; keep one", path)
+		return program.Inventory{}, errors.New("more than one YAML document; keep one")
 	}
 	inv := c.Inventory(config.Discovered{})
-	if err := checkInventory(inv); err != nil {
-		return program.Inventory{}, fmt.Errorf("inventory %s: %w", path, err)
-	}
-	return inv, nil
+	return inv, checkInventory(inv)
 }
 
 // yamlFault says in one line what is wrong with a YAML text: its first mistake.
@@ -56,34 +62,28 @@ func yamlFault(err error) string {
 	return first
 }
 
-// checkInventory refuses what a Program could not say: two workloads of one name or at one
-// address, and one workload at two places.
+// checkInventory refuses what an inventory lacks; what contradicts itself the compiler refuses.
 func checkInventory(inv program.Inventory) error {
 	if len(inv.Workloads) == 0 {
 		return errors.New("no workloads")
 	}
-	owners := map[netip.Addr]string{}
-	for _, a := range inv.Node {
-		owners[a] = "the node"
-	}
-	for i, w := range inv.Workloads { // sorted by name
+	for _, w := range inv.Workloads {
 		switch {
 		case w.Name == "":
 			return errors.New("a workload has no name")
-		case i > 0 && inv.Workloads[i-1].Name == w.Name:
-			return fmt.Errorf("two workloads are named %s", w.Name)
-		case w.Interface != "" && w.Cgroup != "":
-			return fmt.Errorf("workload %s has both interface and cgroup; keep one", w.Name)
-		case w.Cgroup != "" && len(w.Addresses) > 0:
-			return fmt.Errorf("workload %s has a cgroup and so shares the node's addresses; remove addresses", w.Name)
 		case w.Cgroup == "" && len(w.Addresses) == 0:
-			return fmt.Errorf("workload %s has neither addresses nor a cgroup", w.Name)
+			return fmt.Errorf("workload %q has neither addresses nor a cgroup", w.Name)
 		}
-		for _, a := range w.Addresses {
-			if owner := owners[a]; owner != "" {
-				return fmt.Errorf("address %s of workload %s belongs to %s", a, w.Name, owner)
-			}
-			owners[a] = w.Name
+	}
+	return nil
+}
+
+// inventoryFault returns what the compiler found wrong with an inventory, which has no place in a
+// policy, or nil.
+func inventoryFault(path string, list diag.List) error {
+	for _, d := range list {
+		if d.Code == compiler.CodeInventory {
+			return fmt.Errorf("inventory %s: %s", path, d.Summary)
 		}
 	}
 	return nil

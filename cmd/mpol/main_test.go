@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -19,9 +20,18 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mpol": main})
 }
 
-// TestVerbs runs the scripts of testdata: the command as a user meets it.
+// TestVerbs runs the scripts of testdata: the command as a user meets it. $POLICIES is the folder
+// of the repository's policies.
 func TestVerbs(t *testing.T) {
+	policies, err := filepath.Abs(filepath.Join(root, "policies"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("POLICIES", policies)
+			return nil
+		},
 		Dir:                 "testdata",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
