@@ -39,7 +39,7 @@ type RouteTables struct {
 type Steering struct {
 	Marks  Marks
 	Tables RouteTables
-	// Priority is the first of the three that the rules take. 0 means 13900: after the table local,
+	// Priority is the first of the five that the rules take. 0 means 13900: after the table local,
 	// before main.
 	Priority int
 	// NFT is the name of the nft table, family inet. Empty means "mpol".

@@ -3,6 +3,7 @@
 package bpf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -19,12 +20,21 @@ func haveIPv6() bool {
 	return err == nil
 }
 
+// loopbackIPv6 reports whether lo speaks IPv6: only then it takes IPv6 routes.
+func loopbackIPv6() bool {
+	text, err := os.ReadFile("/proc/thread-self/net/if_inet6")
+	return err == nil && bytes.Contains(text, []byte(" lo\n"))
+}
+
 func (s Steering) setUpRoutes() error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return fmt.Errorf("find lo: %w", err)
 	}
 	for _, route := range s.routes(lo.Attrs().Index) {
+		if route.Family == netlink.FAMILY_V6 && !loopbackIPv6() {
+			continue // no packet comes that far; the last rules see to it
+		}
 		if err := netlink.RouteReplace(&route); err != nil {
 			return fmt.Errorf("add route %v: %w", route, err)
 		}
@@ -51,7 +61,7 @@ func (s Steering) removeRoutes() error {
 		}
 	}
 	for _, route := range s.routes(lo.Attrs().Index) {
-		if err := netlink.RouteDel(&route); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := netlink.RouteDel(&route); err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENOENT) {
 			errs = append(errs, fmt.Errorf("delete route %v: %w", route, err))
 		}
 	}
@@ -60,22 +70,26 @@ func (s Steering) removeRoutes() error {
 
 // rules lead the marks to their tables; a mark is compared whole. The first is for the check of a
 // redirected packet's source, which where src_valid_mark is set asks with the mark, as from lo: it
-// would find the source to be local and drop the packet. IPv6 has no such check.
+// would find the source to be local and drop the packet. IPv6 has no such check. The last are for
+// the day on which a table is empty: routed like others, a redirected packet
+// would pass the proxy by.
 func (s Steering) rules() []*netlink.Rule {
 	var rules []*netlink.Rule
-	add := func(family, offset int, iif string, mark, table uint32) {
+	add := func(family, offset int, mark, table uint32) *netlink.Rule {
 		rule := netlink.NewRule()
 		rule.Family = family
 		rule.Priority = s.priority() + offset
-		rule.IifName = iif
 		rule.Mark = mark
 		rule.Table = int(table)
 		rules = append(rules, rule)
+		return rule
 	}
-	add(netlink.FAMILY_V4, 0, "lo", s.Marks.Redirect, unix.RT_TABLE_MAIN)
+	add(netlink.FAMILY_V4, 0, s.Marks.Redirect, unix.RT_TABLE_MAIN).IifName = "lo"
 	for _, family := range families() {
-		add(family, 1, "", s.Marks.Redirect, s.Tables.Redirect)
-		add(family, 2, "", s.Marks.Loop, s.Tables.Loop)
+		add(family, 1, s.Marks.Redirect, s.Tables.Redirect)
+		add(family, 2, s.Marks.Loop, s.Tables.Loop)
+		add(family, 3, s.Marks.Redirect, unix.RT_TABLE_UNSPEC).Type = unix.FR_ACT_BLACKHOLE
+		add(family, 4, s.Marks.Loop, unix.RT_TABLE_UNSPEC).Type = unix.FR_ACT_BLACKHOLE
 	}
 	return rules
 }

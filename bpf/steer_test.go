@@ -84,6 +84,68 @@ func TestSteeringLeavesNothing(t *testing.T) {
 	}
 }
 
+// Without IPv6 on lo the rest is there, and a marked IPv6 packet goes nowhere.
+func TestSteeringWithoutIPv6(t *testing.T) {
+	for _, device := range []string{"all", "lo"} {
+		t.Run(device, func(t *testing.T) {
+			h, s := steerHost(t, "node"), testSteering()
+			if err := h.Sysctl("net/ipv6/conf/"+device+"/disable_ipv6", "1"); err != nil {
+				t.Fatal(err)
+			}
+			before := netState(t, h)
+			if err := h.Do(s.SetUp); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.Netlink().RouteGetWithOptions(net.ParseIP("203.0.113.9"),
+				&netlink.RouteGetOptions{Mark: s.Marks.Loop}); err != nil {
+				t.Errorf("IPv4: %v", err)
+			}
+			if err := h.Do(s.Remove); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(before, netState(t, h)); diff != "" {
+				t.Errorf("Remove left traces:\n%s", diff)
+			}
+		})
+	}
+}
+
+// A redirected packet whose route is lost is not sent on.
+func TestSteeringLostRoutes(t *testing.T) {
+	h, s := steerHost(t, "node"), testSteering()
+	if err := h.Do(s.SetUp); err != nil {
+		t.Fatal(err)
+	}
+	// A way for everything, so that a packet that is not stopped has somewhere to go.
+	peer := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "up"}, PeerName: "far"}
+	if err := h.Netlink().LinkAdd(peer); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		h.Netlink().LinkSetUp(peer), h.AddAddresses("up", netip.MustParsePrefix("198.51.100.1/24"),
+			netip.MustParsePrefix("2001:db8:100::1/64")),
+		h.AddRoute(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("198.51.100.2")),
+		h.AddRoute(netip.MustParsePrefix("::/0"), netip.MustParseAddr("2001:db8:100::2")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, route := range s.routes(1) {
+		if err := h.Netlink().RouteDel(&route); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, to := range []string{"203.0.113.9", "2001:db8:9::9"} {
+		for _, mark := range []uint32{0, s.Marks.Loop} {
+			routes, err := h.Netlink().RouteGetWithOptions(net.ParseIP(to), &netlink.RouteGetOptions{Mark: mark})
+			if (err != nil) != (mark != 0) {
+				t.Errorf("route to %s with mark %#x = %v, %v", to, mark, routes, err)
+			}
+		}
+	}
+}
+
 func TestSteeringRoutes(t *testing.T) {
 	h, s := steerHost(t, "node"), testSteering()
 	if err := h.Do(s.SetUp); err != nil {
