@@ -195,3 +195,38 @@ func TestProxy_size(t *testing.T) {
 		}
 	})
 }
+
+// TestProxy_passes: answers without an address pass as they are.
+func TestProxy_passes(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		rcode int
+		edit  func(m *dns.Msg)
+	}{
+		{"dns-27 BADVERS", dns.RcodeBadVers, func(m *dns.Msg) {
+			m.SetEdns0(1232, false)
+			m.Rcode = dns.RcodeBadVers
+		}},
+		{"dns-30 NXDOMAIN", dns.RcodeNameError, func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }},
+		{"dns-30 NODATA", dns.RcodeSuccess, func(*dns.Msg) {}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, serveScript(t, func(raw []byte) [][]byte {
+				return [][]byte{respond(t, raw, func(m *dns.Msg) {
+					m.Ns = parse(t, "google.com. 900 SOA ns.google.com. root.google.com. 1 2 3 4 900")
+					c.edit(m)
+				})}
+			}), standard())
+			in := r.ask(t, "udp", asked, dns.TypeA)
+			if in.Rcode != c.rcode || len(in.Ns) != 1 || in.Ns[0].Header().Ttl != 900 || r.granted() != nil {
+				t.Errorf("answer %v granted %v, want %s with the server's SOA", in, r.granted(), dns.RcodeToString[c.rcode])
+			}
+		})
+	}
+	t.Run("dns-30 NXDOMAIN with an address", func(t *testing.T) {
+		r := newRig(t, serveScript(t, patch(with(t, asked+" 300 A 198.51.100.4"), func(m []byte) []byte { m[3] |= 3; return m })), standard())
+		if in := r.ask(t, "udp", asked, dns.TypeA); in.Rcode != dns.RcodeServerFailure || r.granted() != nil {
+			t.Errorf("answer %v granted %v, want SERVFAIL and nothing", in, r.granted())
+		}
+	})
+}
