@@ -32,6 +32,7 @@ type parser struct {
 	toks     []lexer.Token // ends with EOF
 	comments []Comment
 	diags    diag.List
+	before   int // number of diags when the present declaration began
 	grammar  *grammar
 }
 
@@ -95,6 +96,7 @@ func (p *parser) packageFirst(f *File, i int) {
 
 // decl reads one declaration with its annotations.
 func (p *parser) decl(lo, hi int) Decl {
+	p.before = len(p.diags)
 	head, lo := p.head(lo, hi, lo-1)
 	d := p.body(lo, hi)
 	h := d.Common()

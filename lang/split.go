@@ -32,7 +32,7 @@ func (p *parser) declStarts() []int {
 }
 
 func (p *parser) beginsDecl(i, depth int) bool {
-	prev := p.before(i)
+	prev := p.prev(i)
 	if prev.Value == "@" || prev.Value == "." {
 		return false
 	}
@@ -69,8 +69,8 @@ func (p *parser) beginsDecl(i, depth int) bool {
 	return first || shaped
 }
 
-// before returns the token before i, the zero token when there is none.
-func (p *parser) before(i int) lexer.Token {
+// prev returns the token before i, the zero token when there is none.
+func (p *parser) prev(i int) lexer.Token {
 	if i == 0 {
 		return lexer.Token{}
 	}
@@ -87,7 +87,7 @@ func (p *parser) firstOnLine(i int) bool {
 func (p *parser) annotationsBefore(i int) int {
 	for {
 		j := i
-		if p.before(j).Value == ")" {
+		if p.prev(j).Value == ")" {
 			for j--; j > 0 && p.toks[j-1].Value != ")" && p.toks[j].Value != "("; j-- {
 			}
 		}
@@ -133,12 +133,11 @@ func (p *parser) policy(lo, hi int) Decl {
 	for i < hi && p.toks[i].Value != "}" {
 		next := p.block(d, i, hi)
 		if next == i {
-			if !p.invalid(i, hi) {
+			if d.Subject != nil && !p.invalid(i, hi) { // else the brace may be that of a block
 				p.expected(i, "`ingress` or `egress`", "")
 			}
 			d.Broken = true
-			i = hi + 1
-			break
+			next = p.skipTo(i+1, hi)
 		}
 		i = next
 	}
@@ -196,7 +195,7 @@ func (p *parser) unclosed(lo, hi int) int {
 
 // unbalanced reports whether a missing } was reported behind a token.
 func (p *parser) unbalanced(open, hi int) bool {
-	return slices.ContainsFunc(p.diags, func(d diag.Diagnostic) bool {
+	return slices.ContainsFunc(p.diags[p.before:], func(d diag.Diagnostic) bool {
 		at := d.Span.Start.Offset
 		return d.Code == diag.MissingBrace && at > p.toks[open].Pos.Offset && at < p.toks[hi].Pos.Offset
 	})
@@ -284,7 +283,7 @@ func (p *parser) parts(lo, hi int, begins func(int, int) bool) (starts []int, en
 			return starts, i, true
 		case t.Value == "}":
 			depth--
-		case (t.Value == "ingress" || t.Value == "egress") && p.before(i).Value != "at" && p.before(i).Value != "." && p.before(i).Value != "@":
+		case (t.Value == "ingress" || t.Value == "egress") && p.prev(i).Value != "at" && p.prev(i).Value != "." && p.prev(i).Value != "@":
 			return starts, i, false
 		case begins(i, depth):
 			if depth > 0 && !p.firstOnLine(i) {
@@ -299,7 +298,7 @@ func (p *parser) parts(lo, hi int, begins func(int, int) bool) (starts []int, en
 
 // beginsRule reports whether a rule begins at i, its annotations left out.
 func (p *parser) beginsRule(i, _ int) bool {
-	prev := p.before(i)
+	prev := p.prev(i)
 	switch {
 	case prev.Value == "@" || prev.Value == ".":
 		return false

@@ -44,7 +44,7 @@ func (p *parser) test(lo, hi int) Decl {
 
 // beginsLine reports whether a line of a test begins at i.
 func (p *parser) beginsLine(i, depth int) bool {
-	prev := p.before(i)
+	prev := p.prev(i)
 	if depth > 0 && p.toks[i].Value != "given" {
 		return false
 	}
@@ -88,7 +88,7 @@ func (p *parser) unsupportedInTest(lo, hi int) int {
 	for i := lo; i < hi; i++ {
 		t := p.toks[i]
 		switch {
-		case p.before(i).Value == "." || p.toks[i+1].Value == ".":
+		case p.prev(i).Value == "." || p.toks[i+1].Value == ".":
 		case t.Type == tokenKeyword && (t.Value == "via" || t.Value == "grpc" || t.Value == "pass" || t.Value == "todo"):
 			return i
 		case t.Type == tokenKeyword && t.Value == "dns" && !given:

@@ -19,7 +19,7 @@ func (p *parser) notSupported(i int) {
 func (p *parser) unsupported(lo, hi int) int {
 	depth := 0
 	for i := lo; i < hi; i++ {
-		t, prev := p.toks[i], p.before(i)
+		t, prev := p.toks[i], p.prev(i)
 		switch t.Value {
 		case "{":
 			depth++

@@ -23,7 +23,7 @@ type Options struct {
 func Check(files []*lang.File, opt Options) (*Module, diag.List) {
 	c := &checker{
 		opt: opt, files: files, order: map[string]int{},
-		sets: map[string]*symbol{}, services: map[string]*symbol{}, policies: map[string]*symbol{}, tests: map[string]*symbol{}, public: public(),
+		sets: map[string]*symbol{}, services: map[string]*symbol{}, policies: map[string]*symbol{}, tests: map[string]*symbol{}, unread: map[string]bool{}, public: public(),
 	}
 	m := c.module()
 	names := make([]string, len(files))
@@ -49,8 +49,9 @@ type checker struct {
 	services map[string]*symbol
 	policies map[string]*symbol
 	tests    map[string]*symbol
-	symbols  []*symbol // in file order
-	public   prefixes  // what internet covers of world
+	unread   map[string]bool // names of declarations whose kind could not be read
+	symbols  []*symbol       // in file order
+	public   prefixes        // what internet covers of world
 	diags    diag.List
 }
 

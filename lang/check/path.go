@@ -4,7 +4,7 @@ package check
 
 import (
 	"fmt"
-	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -17,8 +17,8 @@ import (
 func (c *checker) pathPattern(t lang.Token, isRegexp bool) (program.PathPattern, bool) {
 	text := lang.Text(t)
 	if isRegexp {
-		if _, err := regexp.Compile(text); err != nil {
-			c.errorAt(diag.BadPath, lang.SpanOf(t), fmt.Sprintf("%s is no RE2 expression: %s", t.Value, regexpFault(err)), "")
+		if fault, help := regexpFault(text); fault != "" {
+			c.errorAt(diag.BadPath, lang.SpanOf(t), fmt.Sprintf("%s is no expression for a path: %s", t.Value, fault), help)
 			return program.PathPattern{}, false
 		}
 		return program.PathPattern{Text: text, Regexp: text}, true
@@ -31,8 +31,45 @@ func (c *checker) pathPattern(t lang.Token, isRegexp bool) (program.PathPattern,
 	return p, true
 }
 
-func regexpFault(err error) string {
-	return strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+// regexpFault says why an expression is no RE2, or why no path, which begins with /, can match it.
+func regexpFault(text string) (fault, help string) {
+	re, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return strings.TrimPrefix(err.Error(), "error parsing regexp: "), ""
+	}
+	prog, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return err.Error(), ""
+	}
+	if !canBegin(prog, '/') {
+		return "it is over the whole path, and a path begins with /", fmt.Sprintf("write ~%q for a part of the path", "/.*(?:"+strings.TrimPrefix(text, "^")+").*")
+	}
+	return "", ""
+}
+
+// canBegin reports whether some text that prog matches begins with r.
+func canBegin(prog *syntax.Prog, r rune) bool {
+	seen := make([]bool, len(prog.Inst))
+	todo := []uint32{uint32(prog.Start)}
+	for len(todo) > 0 {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if seen[i] {
+			continue
+		}
+		seen[i] = true
+		switch in := &prog.Inst[i]; in.Op {
+		case syntax.InstAlt, syntax.InstAltMatch:
+			todo = append(todo, in.Out, in.Arg)
+		case syntax.InstCapture, syntax.InstNop, syntax.InstEmptyWidth:
+			todo = append(todo, in.Out)
+		case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+			if in.MatchRune(r) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // parsePath reads a pattern, or says why no judged path can equal it.

@@ -55,6 +55,10 @@ func (c *checker) declare() {
 				if d.Name.Value != "" {
 					c.add(c.tests, "test", d.Name, d)
 				}
+			case *lang.Other:
+				if d.Name != nil {
+					c.unread[d.Name.Value] = true
+				}
 			}
 		}
 	}
@@ -88,7 +92,7 @@ func (c *checker) find(space map[string]*symbol, name lang.Token, kinds ...strin
 			diag.Related{Span: s.span, Summary: "declared here"})
 		return nil
 	}
-	if c.isOther(text) {
+	if c.unread[text] {
 		return nil
 	}
 	var names []string
@@ -112,18 +116,6 @@ func oneOf(kinds []string) string {
 
 func (c *checker) unknown(span diag.Span, kind, text string, names []string) {
 	c.errorAt(diag.UnknownName, span, fmt.Sprintf("no %s is named `%s`", kind, text), didYouMean(text, names))
-}
-
-// isOther reports whether a declaration that could not be read has this name.
-func (c *checker) isOther(name string) bool {
-	for _, f := range c.files {
-		for _, d := range f.Decls {
-			if o, ok := d.(*lang.Other); ok && o.Name != nil && o.Name.Value == name {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // didYouMean returns help that names the nearest of names, empty when none is near.
