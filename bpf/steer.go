@@ -58,16 +58,25 @@ func aliases() (v4, v6 netip.Prefix) {
 	return netip.MustParsePrefix("127.77.0.0/16"), netip.MustParsePrefix("fd6d:706f:6c::/64")
 }
 
-// SetUp brings the namespace into the state of s, whatever part of it is there already.
-// After an error it has removed what it made.
+// SetUp brings the namespace into the state of s, whatever part of it is there already. After an
+// error nothing is left where nothing was; what was there before goes on steering.
 func (s Steering) SetUp() error {
 	if err := s.check(); err != nil {
 		return fmt.Errorf("set up steering: %w", err)
 	}
-	if err := errors.Join(s.setUpRoutes(), s.setUpNFT()); err != nil {
-		return errors.Join(fmt.Errorf("set up steering: %w", err), s.Remove())
+	live, err := s.isLive()
+	if err != nil {
+		return fmt.Errorf("set up steering: %w", err)
 	}
-	return nil
+	err = errors.Join(s.setUpRoutes(), s.setUpNFT())
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("set up steering: %w", err)
+	if live {
+		return err
+	}
+	return errors.Join(err, s.Remove())
 }
 
 // Remove takes away everything that SetUp made; what is not there is no error.

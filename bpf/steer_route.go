@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -46,6 +47,17 @@ func (s Steering) setUpRoutes() error {
 		}
 	}
 	return nil
+}
+
+// isLive reports whether a rule of s is there.
+func (s Steering) isLive() (bool, error) {
+	found, err := netlink.RuleList(netlink.FAMILY_V4)
+	if err != nil {
+		return false, fmt.Errorf("list rules: %w", err)
+	}
+	return slices.ContainsFunc(found, func(r netlink.Rule) bool {
+		return r.Mark == s.Marks.Redirect && r.Table == int(s.Tables.Redirect)
+	}), nil
 }
 
 // removeRoutes takes the rules first: without them nothing uses the routes.

@@ -236,6 +236,30 @@ func TestSteeringDeliversFromDevice(t *testing.T) {
 	}
 }
 
+// A SetUp that fails leaves nothing where nothing was, and what was there where something was.
+func TestSteeringFails(t *testing.T) {
+	h, s := steerHost(t, "node"), testSteering()
+	bad := s
+	bad.NFT = strings.Repeat("x", 300) // longer than nft takes
+	before := netState(t, h)
+	if err := h.Do(bad.SetUp); err == nil {
+		t.Fatal("SetUp with such a table did not fail")
+	}
+	if diff := cmp.Diff(before, netState(t, h)); diff != "" {
+		t.Errorf("the failed SetUp left traces:\n%s", diff)
+	}
+	if err := h.Do(s.SetUp); err != nil {
+		t.Fatal(err)
+	}
+	before = netState(t, h)
+	if err := h.Do(bad.SetUp); err == nil {
+		t.Fatal("SetUp with such a table did not fail")
+	}
+	if diff := cmp.Diff(before, netState(t, h)); diff != "" {
+		t.Errorf("the failed SetUp changed what was there:\n%s", diff)
+	}
+}
+
 func TestSteeringRefuses(t *testing.T) {
 	tests := []struct {
 		name   string
