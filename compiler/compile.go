@@ -51,6 +51,9 @@ type place struct {
 // lower fills in c.tables as far as there is no error.
 func (c *compilation) lower() {
 	c.space = newSpace(&c.rules)
+	c.tables = program.Tables{
+		Subjects: []program.Bound{}, Profiles: []program.Profile{}, ProfileRows: []program.ProfileRow{},
+	}
 	c.tables.Ungoverned = program.Verdict{
 		Allow: c.rules.Default == program.Allow, Rank: rankDefault, Rule: c.rules.DefaultRule,
 	}

@@ -22,10 +22,10 @@ type term struct {
 func (s *scope) terms(cl *class) []term {
 	var ts []term
 	for _, r := range s.rules {
-		if s.static(r, cl) || s.named(r, cl) {
+		if static(r, cl) || named(r, cl) {
 			ts = append(ts, term{scopeRule: r})
 		}
-		if s.implied(r, cl) {
+		if implied(r, cl) {
 			ts = append(ts, term{r, true})
 		}
 	}

@@ -25,7 +25,7 @@ func (c *compilation) profile(row program.ProfileRow, use *profileUse) program.P
 }
 
 // half makes what a table asks of the requests of a class, and of a name set unless names is nil.
-func (c *compilation) half(s *scope, static, names *class, port uint16) *program.Half {
+func (c *compilation) half(s *scope, cl, names *class, port uint16) *program.Half {
 	h := &program.Half{Tiers: []program.HalfTier{}}
 	for _, t := range s.tiers {
 		ht := program.HalfTier{Default: t.defaults, DefaultRule: t.defaultRule}
@@ -33,7 +33,7 @@ func (c *compilation) half(s *scope, static, names *class, port uint16) *program
 			if !coversPort(r.Rule, program.ProtoTCP, port) {
 				continue
 			}
-			rules := c.requestRules(s, r, static, names)
+			rules := c.requestRules(r, cl, names)
 			if r.Action == program.Deny {
 				ht.Deny = append(ht.Deny, rules...)
 			} else {
@@ -50,15 +50,15 @@ func (c *compilation) half(s *scope, static, names *class, port uint16) *program
 
 // requestRules returns r as it speaks of requests: once if it holds for the class, whatever the
 // Host, else once for each of its domain peers that is in the name set.
-func (c *compilation) requestRules(s *scope, r *scopeRule, static, names *class) []program.RequestRule {
+func (c *compilation) requestRules(r *scopeRule, cl, names *class) []program.RequestRule {
 	rr := program.RequestRule{Rule: r.ID, Key: c.rules.Source(r.ID).Key, Every: r.L7 == nil}
 	if r.L7 != nil {
 		rr.HTTP, rr.SNI = r.L7.HTTP, r.L7.SNI
 	}
-	if s.static(r, static) {
+	if static(r, cl) {
 		return []program.RequestRule{rr}
 	}
-	if names == nil || !s.named(r, names) {
+	if names == nil || !named(r, names) {
 		return nil
 	}
 	if rr.Every {

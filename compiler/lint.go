@@ -115,7 +115,7 @@ func (s *scope) overlap(a, b *scopeRule) bool {
 	}
 	for i := range s.classes {
 		cl := &s.classes[i]
-		x, y := s.static(a, cl), s.static(b, cl)
+		x, y := static(a, cl), static(b, cl)
 		if x && y || cl.internet && (x && len(b.domains) > 0 || y && len(a.domains) > 0) {
 			return true
 		}

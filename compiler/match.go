@@ -62,35 +62,21 @@ func meets(labels []program.Label, s *program.Selector) bool {
 }
 
 // static reports whether the peers of r other than domains hold for a class.
-func (s *scope) static(r *scopeRule, c *class) bool {
-	holds := func(p program.Peer) bool {
-		return p.Kind != program.PeerDomain && s.atom(p, c)
-	}
-	return slices.ContainsFunc(r.Peers.Include, holds) && !slices.ContainsFunc(r.Peers.Except, holds)
+func static(r *scopeRule, c *class) bool {
+	return c.any(r.include) && !c.any(r.except)
 }
 
-// atom reports whether an atom holds for a class.
-func (s *scope) atom(p program.Peer, c *class) bool {
-	if c.holds == nil {
-		return false
-	}
-	text := p.String()
-	for i, a := range s.atoms {
-		if a.String() == text {
-			return c.holds[i]
-		}
-	}
-	return false
+// any reports whether one of some atoms holds for a class.
+func (c *class) any(atoms []int) bool {
+	return c.holds != nil && slices.ContainsFunc(atoms, func(i int) bool { return c.holds[i] })
 }
 
 // named reports whether a domain peer of r is in the name set of a class.
-func (s *scope) named(r *scopeRule, c *class) bool {
+func named(r *scopeRule, c *class) bool {
 	return slices.ContainsFunc(r.peers, func(p int) bool { return slices.Contains(c.names, p) })
 }
 
 // implied reports whether r allows questions to the addresses of a class.
-func (s *scope) implied(r *scopeRule, c *class) bool {
-	return len(r.domains) > 0 && slices.ContainsFunc(r.Resolvers, func(a netip.Addr) bool {
-		return s.atom(program.Peer{Kind: program.PeerPrefix, Prefix: single(a)}, c)
-	})
+func implied(r *scopeRule, c *class) bool {
+	return len(r.domains) > 0 && c.any(r.resolvers)
 }

@@ -20,7 +20,7 @@ func (c *compilation) nameSets(s *scope) {
 	if !s.proxied {
 		return
 	}
-	s.table.Names = &program.Names{Peers: s.peers}
+	s.table.Names = &program.Names{Peers: slices.Concat([]program.NamePeer{}, s.peers), Sets: []program.NameSet{}}
 	overlap := make([][]bool, len(s.peers))
 	for i := range s.peers {
 		overlap[i] = make([]bool, len(s.peers))

@@ -234,12 +234,10 @@ func (c *compilation) numberProfiles(found map[program.ProfileRow]*profileUse) {
 		byKey[p.Key] = p
 	}
 	number := make(map[string]int)
-	c.tables.Profiles = []program.Profile{}
 	for i, k := range sortedKeys(byKey) {
 		number[k] = i
 		c.tables.Profiles = append(c.tables.Profiles, byKey[k])
 	}
-	c.tables.ProfileRows = []program.ProfileRow{}
 	for row, use := range found {
 		row.Profile = number[c.profileKey(row, use)]
 		c.tables.ProfileRows = append(c.tables.ProfileRows, row)

@@ -94,7 +94,7 @@ func (c *compilation) servers(s *scope, r *scopeRule) []program.Ranges {
 			around = open[len(open)-1]
 		}
 		class := s.table.Members[a.Identity].Class
-		n := node{a.Prefix, s.static(r, &s.classes[class]), around.level}
+		n := node{a.Prefix, static(r, &s.classes[class]), around.level}
 		switch {
 		case n.in && !around.in:
 			n.level++

@@ -57,6 +57,8 @@ type scopeRule struct {
 	*program.Rule
 	tier  int // index into Rules.Tiers
 	order int // among the rules of the scope
+	// include, except and resolvers are indexes into scope.atoms.
+	include, except, resolvers []int
 	// domains are the domain peers of an allow, each less what the rule takes away.
 	domains []program.Domain
 	peers   []int // the same, as indexes into scope.peers
@@ -71,8 +73,7 @@ type class struct {
 	internet bool
 }
 
-// newScope collects the tiers of some policies. No rule passes, so that nothing behind the first
-// tier with a verdict of its own is ever asked.
+// newScope collects the tiers of some policies, all of which can be reached.
 func newScope(rules *program.Rules, d program.Direction, policies []int) *scope {
 	s := &scope{direction: d, policies: policies, fallback: program.Verdict{
 		Allow: rules.Default == program.Allow, Rank: rankDefault, Rule: rules.DefaultRule,
@@ -101,7 +102,6 @@ func newScope(rules *program.Rules, d program.Direction, policies []int) *scope 
 			s.fallback = program.Verdict{
 				Allow: tier.Default == program.Allow, Rank: uint8(t*ranksATier + rankTierEnd), Rule: st.defaultRule,
 			}
-			break
 		}
 	}
 	slices.SortFunc(s.rules, func(a, b *scopeRule) int { return int(a.ID) - int(b.ID) })
@@ -113,12 +113,11 @@ func newScope(rules *program.Rules, d program.Direction, policies []int) *scope 
 	return s
 }
 
-// collectPeers finds the atoms and the name peers.
+// collectPeers finds the atoms and the name peers, and numbers those of each rule.
 func (s *scope) collectPeers() {
-	atom := make(map[string]program.Peer)
-	peer := make(map[string]program.Domain)
+	atom, peer := make(map[string]program.Peer), make(map[string]program.Domain)
 	for _, r := range s.rules {
-		for _, p := range slices.Concat(r.Peers.Include, r.Peers.Except) {
+		for _, p := range slices.Concat(r.Peers.Include, r.Peers.Except, resolverPeers(r.Rule)) {
 			if p.Kind != program.PeerDomain {
 				atom[p.String()] = p
 			}
@@ -126,31 +125,45 @@ func (s *scope) collectPeers() {
 		if r.L7 != nil && r.L7.Kind == program.L7DNS || hasDomain(r.Peers) {
 			s.proxied = s.proxied || s.direction == program.Egress
 		}
-		if r.Action != program.Allow {
-			continue
+		if r.Action == program.Allow {
+			r.domains = domains(r.Rule)
 		}
-		r.domains = domains(r.Rule)
 		for i := range r.domains {
 			peer[r.domains[i].String()] = r.domains[i]
 		}
-		for _, a := range r.Resolvers {
-			p := program.Peer{Kind: program.PeerPrefix, Prefix: single(a)}
-			atom[p.String()] = p
-		}
 	}
-	for _, k := range sortedKeys(atom) {
+	atoms, peers := sortedKeys(atom), sortedKeys(peer)
+	for _, k := range atoms {
 		s.atoms = append(s.atoms, atom[k])
 	}
-	number := make(map[string]int)
-	for i, k := range sortedKeys(peer) {
+	for _, k := range peers {
 		s.peers = append(s.peers, program.NamePeer{Key: k, Domain: peer[k]})
-		number[k] = i
+	}
+	numbers := func(ps []program.Peer) (out []int) {
+		for _, p := range ps {
+			if i, ok := slices.BinarySearch(atoms, p.String()); ok {
+				out = append(out, i)
+			}
+		}
+		return out
 	}
 	for _, r := range s.rules {
+		r.include, r.except = numbers(r.Peers.Include), numbers(r.Peers.Except)
+		r.resolvers = numbers(resolverPeers(r.Rule))
 		for i := range r.domains {
-			r.peers = append(r.peers, number[r.domains[i].String()])
+			n, _ := slices.BinarySearch(peers, r.domains[i].String())
+			r.peers = append(r.peers, n)
 		}
 	}
+}
+
+// resolverPeers returns the resolvers of a rule as peers.
+func resolverPeers(r *program.Rule) []program.Peer {
+	ps := make([]program.Peer, len(r.Resolvers))
+	for i, a := range r.Resolvers {
+		ps[i] = program.Peer{Kind: program.PeerPrefix, Prefix: single(a)}
+	}
+	return ps
 }
 
 // domains returns the domain peers of a rule, each less what the rule takes away.
@@ -172,7 +185,8 @@ func domains(r *program.Rule) []program.Domain {
 }
 
 // name makes the key and the lineage. All that decides an entry from a class is in the key: rules
-// with their keys, which outlive the program, but no line and no RuleID.
+// with their keys, which outlive the program, but no line and no RuleID. The lineage is in it too, so
+// that a table has one: a policy without rules would change nothing else.
 func (s *scope) name(rules *program.Rules) {
 	type keyed struct {
 		Key  string
@@ -184,12 +198,18 @@ func (s *scope) name(rules *program.Rules) {
 		Rule     string
 		Contents []keyed
 	}
+	names := make([]string, len(s.policies))
+	for i, p := range s.policies {
+		names[i] = rules.Policies[p].Name
+	}
+	s.lineage = s.direction.String() + " of " + strings.Join(names, ", ")
 	content := struct {
+		Lineage   string
 		Direction program.Direction
 		Tiers     []tier
 		Fallback  program.Verdict
 		Rule      string
-	}{Direction: s.direction, Fallback: s.fallback, Rule: rules.Source(s.fallback.Rule).Key}
+	}{Lineage: s.lineage, Direction: s.direction, Fallback: s.fallback, Rule: rules.Source(s.fallback.Rule).Key}
 	content.Fallback.Rule = 0
 	for _, t := range s.tiers {
 		k := tier{Index: t.index, Default: t.defaults, Rule: rules.Source(t.defaultRule).Key}
@@ -205,11 +225,6 @@ func (s *scope) name(rules *program.Rules) {
 		panic(fmt.Sprintf("compiler: encode rules: %v", err)) // plain data: cannot fail
 	}
 	s.key = digest(string(text))
-	names := make([]string, len(s.policies))
-	for i, p := range s.policies {
-		names[i] = rules.Policies[p].Name
-	}
-	s.lineage = s.direction.String() + " of " + strings.Join(names, ", ")
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -48,7 +48,7 @@ func comparePrefixes(a, b netip.Prefix) int {
 }
 
 func newSpace(rules *program.Rules) *space {
-	s := &space{cells: mentioned(rules), index: make(map[string]int)}
+	s := &space{cells: mentioned(rules), index: make(map[string]int), sockets: []program.Socket{}}
 	for i := range s.cells {
 		s.keys = append(s.keys, cellKey(s.cells, i))
 	}

@@ -25,6 +25,7 @@ func (c *compilation) lowerSubjects() {
 		if len(ps) == 0 {
 			return nil
 		}
+		ps = reachable(&c.rules, ps)
 		key := fmt.Sprint(d, ps)
 		if found[key] == nil {
 			found[key] = newScope(&c.rules, d, ps)
@@ -57,6 +58,18 @@ func (c *compilation) lowerSubjects() {
 	for i, p := range pairs {
 		c.tables.Subjects[i].Egress, c.tables.Subjects[i].Ingress = number[p.egress], number[p.ingress]
 	}
+}
+
+// reachable returns those of some policies that can be asked: no rule passes, so that nothing behind
+// the first tier with a verdict of its own ever is.
+func reachable(rules *program.Rules, policies []int) []int {
+	last := len(rules.Tiers)
+	for _, p := range policies {
+		if t := rules.Policies[p].Tier; rules.Tiers[t].Default != program.Pass {
+			last = min(last, t)
+		}
+	}
+	return slices.DeleteFunc(policies, func(p int) bool { return rules.Policies[p].Tier > last })
 }
 
 // lowerScope fills in the table of s.
