@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -186,14 +187,20 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// lossless fails when a byte of the text is in no node and no comment.
+// lossless fails when a byte of the text is in no node and no comment, so that nothing is parsed and
+// ignored.
 func lossless(t *testing.T, f *lang.File, text string) {
 	t.Helper()
-	rest := []byte(strings.TrimPrefix(text, "\ufeff"))
-	shift := len(text) - len(rest)
+	rest := []byte(text)
+	copy(rest, strings.Repeat(" ", len(text)-len(strings.TrimPrefix(text, "\ufeff"))))
 	blank := func(s diag.Span) {
 		for i := s.Start.Offset; i < s.End.Offset; i++ {
-			rest[i-shift] = ' '
+			rest[i] = ' '
+		}
+	}
+	heads := func(h *lang.Head) {
+		for _, a := range h.Annotations {
+			blank(a.Span())
 		}
 	}
 	for _, c := range f.Comments {
@@ -204,12 +211,45 @@ func lossless(t *testing.T, f *lang.File, text string) {
 		decls = append([]lang.Decl{f.Package}, decls...)
 	}
 	for _, d := range decls {
-		blank(d.Common().Span())
-		for _, a := range d.Common().Annotations {
-			blank(a.Span())
+		heads(d.Common())
+		switch d := d.(type) {
+		case *lang.Policy:
+			blank(d.Subject.Span())
+			for _, b := range d.Blocks {
+				for _, r := range b.Rules {
+					heads(&r.Head)
+					blank(r.Span())
+				}
+			}
+			frame(t, rest, d.Span(), policyFrame)
+		case *lang.Test:
+			blank(lang.SpanOf(d.Name))
+			for _, g := range d.Givens {
+				blank(g.Span())
+			}
+			for _, l := range d.Lines {
+				blank(l.Span())
+			}
+			frame(t, rest, d.Span(), testFrame)
 		}
+		blank(d.Common().Span())
 	}
 	if s := strings.TrimSpace(string(rest)); s != "" {
 		t.Fatalf("%q is in no declaration", s)
+	}
+}
+
+// What is left of a policy without its subject and rules, and of a test without its name and lines.
+const (
+	policyFrame = `^policy \S+ for \{( (in|e)gress (none|\{ \}))+ \}$`
+	testFrame   = `^test \{ \}$`
+)
+
+func frame(t *testing.T, rest []byte, s diag.Span, want string) {
+	t.Helper()
+	left := string(rest[s.Start.Offset:s.End.Offset])
+	left = strings.NewReplacer("{", " { ", "}", " } ").Replace(left)
+	if left = strings.Join(strings.Fields(left), " "); !regexp.MustCompile(want).MatchString(left) {
+		t.Fatalf("%q is left of a declaration, want %s", left, want)
 	}
 }

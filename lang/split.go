@@ -141,7 +141,9 @@ func (p *parser) policy(lo, hi int) Decl {
 		}
 		i = next
 	}
-	d.Broken = p.close(open, i, hi) || d.Broken
+	if d.Subject != nil {
+		d.Broken = p.close(open, i, hi) || d.Broken
+	}
 	d.Tokens = p.toks[lo:min(i+1, hi)]
 	if !d.Broken && len(d.Blocks) == 0 {
 		p.errorAt(diag.Empty, SpanOf(d.Name), fmt.Sprintf("policy `%s` has no block", d.Name.Value), "write an ingress or an egress block")
