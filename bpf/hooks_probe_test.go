@@ -25,7 +25,8 @@ type probe struct {
 	Device string         // SO_BINDTODEVICE
 	Source netip.AddrPort // bind
 	To     netip.AddrPort // an IPv4 address in an AF_INET6 socket is given as v4-mapped
-	Send   bool           // datagrams only: sendto without connect
+	Send   bool           // sendto without connect; of TCP that is Fast Open
+	Proto  int            // 0: the usual one of Type and Family
 	Mark   int            // SO_MARK
 	Before netip.AddrPort // connect there first, then AF_UNSPEC
 	Move   string         // path of a cgroup to go to once the socket is made
@@ -110,7 +111,7 @@ func (p probe) use() (got outcome, err error) {
 		}
 	}
 	got.Step = "open"
-	fd, err := unix.Socket(p.Family, p.Type|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(p.Family, p.Type|unix.SOCK_CLOEXEC, p.Proto)
 	if err != nil {
 		return got, err
 	}
@@ -175,7 +176,11 @@ func (p probe) exchange(fd int, got outcome) (outcome, error) {
 	got.Local = addrPort(local)
 	got.Step = "send"
 	if p.Send {
-		err = unix.Sendto(fd, []byte(question), 0, sockaddr(p.To))
+		flags := 0
+		if p.Type == unix.SOCK_STREAM {
+			flags = unix.MSG_FASTOPEN
+		}
+		err = unix.Sendto(fd, []byte(question), flags, sockaddr(p.To))
 	} else {
 		_, err = unix.Write(fd, []byte(question))
 	}

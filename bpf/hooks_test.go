@@ -3,6 +3,8 @@
 package bpf
 
 import (
+	"encoding/binary"
+	"errors"
 	"net/netip"
 	"os"
 	"strconv"
@@ -284,6 +286,7 @@ func TestHooksOfPreparedSockets(t *testing.T) {
 	r := newRig(t, false)
 	startEcho(t, r)
 	marks := testSteering().Marks
+	const stream, datagram = unix.SOCK_STREAM, unix.SOCK_DGRAM
 	to := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(rigOutside6, port) }
 	tests := []struct {
 		name  string
@@ -292,24 +295,69 @@ func TestHooksOfPreparedSockets(t *testing.T) {
 		errno unix.Errno
 		reply string // its beginning
 	}{
-		{"mark for a denied port", r.client, probe{Mark: int(marks.Upstream), To: to(portDeny)}, unix.EPERM, ""},
-		{"loop mark for a denied port", r.client, probe{Mark: int(marks.Loop), To: to(portDeny)}, unix.EPERM, ""},
-		{"mark for a redirect", r.client, probe{Mark: int(marks.Upstream), To: to(portHTTP)}, 0, "proxy: "},
-		{"loop mark for a direct flow", r.client, probe{Mark: int(marks.Loop), To: to(portAllow)}, 0, question},
-		{"bound source", r.client, probe{Source: netip.AddrPortFrom(rigNode6, 0), To: to(portHTTP)}, 0, "proxy: [2001:db8:100::1]:"},
-		{"redirect, then direct", r.client, probe{Before: to(portHTTP), To: to(portAllow)}, 0, question},
-		{"direct, then redirect", r.client, probe{Before: to(portAllow), To: to(portHTTP)}, 0, "proxy: "},
-		{"made in an unknown cgroup", r.nobody, probe{Move: r.client.Path, To: to(portAllow)}, unix.EPERM, ""},
-		{"made in a workload", r.client, probe{Move: r.nobody.Path, To: to(portAllow)}, 0, question},
+		{"upstream mark, deny", r.client, probe{Mark: int(marks.Upstream), Type: stream, To: to(portDeny)}, unix.EPERM, ""},
+		{"loop mark, deny", r.client, probe{Mark: int(marks.Loop), Type: stream, To: to(portDeny)}, unix.EPERM, ""},
+		{"upstream mark, redirect", r.client, probe{Mark: int(marks.Upstream), Type: stream, To: to(portHTTP)}, 0, "proxy: "},
+		{"loop mark, allow", r.client, probe{Mark: int(marks.Loop), Type: stream, To: to(portAllow)}, 0, question},
+		{
+			"bound source, redirect", r.client,
+			probe{Source: netip.AddrPortFrom(rigNode6, 0), Type: stream, To: to(portHTTP)}, 0, "proxy: [2001:db8:100::1]:",
+		},
+		{
+			"bound source, DNS", r.client,
+			probe{Source: netip.AddrPortFrom(rigNode6, 0), Type: datagram, Send: true, To: to(portDNS)}, 0, "proxy: [2001:db8:100::1]:",
+		},
+		{"redirect, then allow", r.client, probe{Before: to(portHTTP), Type: stream, To: to(portAllow)}, 0, question},
+		{"allow, then redirect", r.client, probe{Before: to(portAllow), Type: stream, To: to(portHTTP)}, 0, "proxy: "},
+		{"DNS, then allow", r.client, probe{Before: to(portDNS), Type: datagram, To: to(portAllow)}, 0, question},
+		{"allow, then DNS", r.client, probe{Before: to(portAllow), Type: datagram, To: to(portDNS)}, 0, "proxy: "},
+		{"made in an unknown cgroup", r.nobody, probe{Move: r.client.Path, Type: stream, To: to(portAllow)}, unix.EPERM, ""},
+		{"made in a workload", r.client, probe{Move: r.nobody.Path, Type: stream, To: to(portAllow)}, 0, question},
+		{"Fast Open, allow", r.client, probe{Send: true, Type: stream, To: to(portAllow)}, 0, question},
+		{"Fast Open, deny", r.client, probe{Send: true, Type: stream, To: to(portDeny)}, unix.EPERM, ""},
+		{"Fast Open, redirect", r.client, probe{Send: true, Type: stream, To: to(portHTTP)}, 0, "proxy: "},
+		{"Multipath, allow", r.client, probe{Proto: unix.IPPROTO_MPTCP, Type: stream, To: to(portAllow)}, 0, question},
+		{"Multipath, deny", r.client, probe{Proto: unix.IPPROTO_MPTCP, Type: stream, To: to(portDeny)}, unix.EPERM, ""},
+		{"Multipath, redirect", r.client, probe{Proto: unix.IPPROTO_MPTCP, Type: stream, To: to(portHTTP)}, 0, "proxy: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.probe.Type = unix.SOCK_STREAM
 			got := tt.probe.run(t, r.node, tt.in)
 			if got.Errno != tt.errno || !strings.HasPrefix(got.Reply, tt.reply) {
 				t.Errorf("probe = %v, want %v and %q", got, tt.errno, tt.reply)
 			}
 		})
+	}
+}
+
+// Where every alias is taken, a resolver that has none is refused; the others go on.
+func TestHooksWithoutAlias(t *testing.T) {
+	r := newRig(t, false)
+	ask := func(resolver netip.Addr) outcome {
+		p := probe{Type: unix.SOCK_DGRAM, Send: true, To: netip.AddrPortFrom(resolver, portDNS)}
+		return p.run(t, r.node, r.client)
+	}
+	if got := ask(rigOutside4); got.Step != "" {
+		t.Fatalf("probe = %v", got)
+	}
+	var err error
+	for i := 0; err == nil; i++ {
+		key := addr16(netip.MustParseAddr("::"))
+		binary.BigEndian.PutUint32(key.Byte[12:], uint32(i))
+		err = r.objects.Aliases.Put(key, key)
+	}
+	if !errors.Is(err, unix.E2BIG) {
+		t.Fatal(err)
+	}
+	before := r.dropped(t, datapathDropReasonDROP_NO_ENTRY)
+	if got := ask(rigOutside6); got.Step != "send" || got.Errno != unix.EPERM {
+		t.Errorf("probe without an alias = %v, want %v", got, unix.EPERM)
+	}
+	if n := r.dropped(t, datapathDropReasonDROP_NO_ENTRY) - before; n != 1 {
+		t.Errorf("%d drops, want 1", n)
+	}
+	if got := ask(rigOutside4); got.Step != "" {
+		t.Errorf("probe with an alias = %v", got)
 	}
 }
 
