@@ -70,6 +70,21 @@ func (c *compilation) lintPair(a, b *scopeRule) {
 	}
 }
 
+// halvesMixed reports two halves of one flow that ask for different kinds, so that it is denied. It
+// hangs on who is in the inventory, and so is no error: a new workload must not stop a policy.
+func (c *compilation) halvesMixed(egress, ingress program.Verdict) {
+	first, second := egress, ingress
+	if second.Rule < first.Rule {
+		first, second = second, first
+	}
+	c.diags.Add(diag.Diagnostic{
+		Code: diag.L7Mixed, Severity: diag.Warning, Span: c.places[second.Rule].span,
+		Summary: fmt.Sprintf("this side of a flow asks for %s where the other side asks for %s: the flow is denied", second.L7, first.L7),
+		Help:    "ask for one kind on both sides, or part them by ports",
+		Related: []diag.Related{{Span: c.places[first.Rule].span, Summary: "the other side"}},
+	})
+}
+
 // lintDNS reports rules that the DNS proxy cannot keep to: it judges a question whatever protocol
 // carries it, and owns port 53 of its subjects.
 func (c *compilation) lintDNS(s *scope, r *scopeRule) {

@@ -162,8 +162,13 @@ func (c *compilation) addRows(client, server *group, port uint16, found map[prog
 	}
 	add := func(egress program.Verdict) {
 		kind := max(egress.L7, ingress.L7)
-		one := egress.L7 == ingress.L7 || egress.L7 == program.L7None || ingress.L7 == program.L7None
-		if !egress.Allow || !ingress.Allow || !one || kind != program.L7HTTP && kind != program.L7TLS {
+		switch {
+		case !egress.Allow || !ingress.Allow:
+			return
+		case egress.L7 != program.L7None && ingress.L7 != program.L7None && egress.L7 != ingress.L7:
+			c.halvesMixed(egress, ingress)
+			return
+		case kind != program.L7HTTP && kind != program.L7TLS:
 			return
 		}
 		if found[row] == nil {
