@@ -39,6 +39,8 @@ type Agent struct {
 	dns      *dnsproxy.Proxy
 	l7       *l7proxy.Server
 
+	unswept *bpf.Stage // of the last switch, nil when it is swept
+
 	mu sync.Mutex
 	// current is the generation in force, nil before the first; previous helps to explain what it
 	// still decided when current came.
@@ -176,7 +178,7 @@ func remove(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	errs := []error{
-		bpf.Cleanup(datapathConfig(cfg, nil, nil)),
+		bpf.Cleanup(datapathConfig(cfg, own, nil)),
 		l7proxy.Cleanup(ctx, l7Config(cfg, own)),
 		place.Remove(own),
 	}

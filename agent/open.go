@@ -92,7 +92,7 @@ func (a *Agent) open() (err error) {
 	if a.events, err = event.Open(a.cfg.Events.To); err != nil {
 		return err
 	}
-	if a.datapath, err = bpf.Load(datapathConfig(a.cfg, a.book, a.place)); err != nil {
+	if a.datapath, err = bpf.Load(datapathConfig(a.cfg, own, a.book)); err != nil {
 		return err
 	}
 	l7 := l7Config(a.cfg, own)
@@ -110,6 +110,19 @@ func ownCgroup(cfg *config.Config) (string, error) {
 	}
 	mount, err := place.Mount()
 	return filepath.Join(mount, "mpol"), err
+}
+
+// datapathConfig is what Load and Cleanup share; numbers may be nil for Cleanup.
+func datapathConfig(cfg *config.Config, own string, numbers bpf.Numbers) bpf.Config {
+	return bpf.Config{
+		BPFFS: cfg.BPFFS, CgroupRoot: cfg.CgroupRoot, Uplinks: cfg.Uplinks,
+		ProxyCgroups: []string{filepath.Join(own, "agent"), filepath.Join(own, "envoy")},
+		DNSPort:      cfg.Listen.DNS, Reject: cfg.Deny == "reject", EventsAll: cfg.Events.All, Numbers: numbers,
+		Steering: bpf.Steering{
+			Marks:  bpf.Marks{Redirect: cfg.Marks.Redirect, Loop: cfg.Marks.Loop, Upstream: cfg.Marks.Upstream},
+			Tables: bpf.RouteTables{Redirect: cfg.RouteTables.Redirect, Loop: cfg.RouteTables.Loop},
+		},
+	}
 }
 
 // l7Config is what New and Cleanup share.
@@ -135,7 +148,7 @@ func (a *Agent) dnsConfig() dnsproxy.Config {
 			netip.AddrPortFrom(netip.IPv6Loopback(), a.cfg.Listen.DNS),
 		},
 		Client: a.client, Commit: a.commit, Event: a.question,
-		Refusal: refusal, Search: a.cfg.Search,
+		Refusal: refusal, Search: a.cfg.Search, Mark: a.cfg.Marks.Upstream,
 		TTL: dnsproxy.TTL{Min: a.cfg.TTL.Min, Max: a.cfg.TTL.Max, Grace: a.cfg.TTL.Grace},
 	}
 }

@@ -53,7 +53,11 @@ func (a *Agent) replace(ctx context.Context, p *program.Program) error {
 		return err
 	}
 	old := a.current
-	if err := a.l7.Apply(ctx, a.label(1), a.profileSets(p)...); err != nil {
+	if err := a.sweep(); err != nil {
+		return err
+	}
+	// Requests judged by both are logged under the coming one's number, which is not known yet.
+	if err := a.l7.Apply(ctx, "", a.profileSets(p)...); err != nil {
 		return err
 	}
 	stage, err := a.datapath.Stage(p, a.l7.Port)
@@ -81,28 +85,29 @@ func (a *Agent) replace(ctx context.Context, p *program.Program) error {
 		return errors.Join(err, stage.Abort(), a.restore(old))
 	}
 	a.dns.Apply(next.view)
-	return a.finish(ctx, next, stage.Sweep)
-}
-
-// finish drops what only the old generation used. Nothing here can open anything: an error leaves
-// more rules in force than needed, and the next switch tries again.
-func (a *Agent) finish(ctx context.Context, next *generation, sweep func() error) error {
-	err := errors.Join(
-		a.l7.Apply(ctx, strconv.FormatUint(uint64(next.number), 10), next.program.Tables.Profiles),
-		sweep())
+	a.unswept = stage
+	err = errors.Join(a.l7.Apply(ctx, next.label(), p.Tables.Profiles), a.sweep())
 	if err != nil {
-		a.log.Error("the old generation is not swept away yet", "error", err)
+		a.log.Error("what only the old generation used is still there", "error", err)
 	}
 	return nil
 }
 
-// label names the requests judged during a switch after the generation that is n ahead.
-func (a *Agent) label(n uint32) string {
-	if a.current != nil {
-		n += a.current.number
+// sweep removes what only the old generation used. It can open nothing: after an error more is kept
+// than needed, and the next switch begins by trying again.
+func (a *Agent) sweep() error {
+	if a.unswept == nil {
+		return nil
 	}
-	return strconv.FormatUint(uint64(n), 10)
+	if err := a.unswept.Sweep(); err != nil {
+		return err
+	}
+	a.unswept = nil
+	return nil
 }
+
+// label names the generation in Envoy's log.
+func (g *generation) label() string { return strconv.FormatUint(uint64(g.number), 10) }
 
 // profileSets are the profiles of the generation in force, if any, and of p.
 func (a *Agent) profileSets(p *program.Program) [][]program.Profile {
@@ -121,7 +126,7 @@ func (a *Agent) restore(old *generation) error {
 	a.dns.Apply(old.view)
 	ctx, cancel := context.WithTimeout(context.Background(), settle)
 	defer cancel()
-	return a.l7.Apply(ctx, strconv.FormatUint(uint64(old.number), 10), old.program.Tables.Profiles)
+	return a.l7.Apply(ctx, old.label(), old.program.Tables.Profiles)
 }
 
 // remember makes next the generation that events are explained by; it is called before the word is

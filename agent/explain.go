@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+
+	"mpol/agent/event"
+	"mpol/bpf"
+	"mpol/compiler/program"
+	"mpol/compiler/verdict"
+	"mpol/dnsproxy"
+	"mpol/l7proxy"
+)
+
+// flow turns a datapath event into a line.
+func (a *Agent) flow(e bpf.Event) {
+	out := event.Event{
+		Time: e.Time, Generation: e.Generation, Kind: event.Flow, Workload: e.Client, Peer: e.Server,
+		Source: e.Source, Destination: e.Destination, L4: l4(e.Proto, e.Destination.Port()),
+		Verdict: e.Verdict.String(), Reason: e.Reason.String(),
+	}
+	if e.Proto == program.ProtoICMP || e.Proto == program.ProtoICMPv6 {
+		out.Destination = netip.AddrPortFrom(e.Destination.Addr(), 0)
+	}
+	if e.Judged {
+		out.Half = e.Half.String()
+	}
+	g := a.at(e.Generation)
+	if id, ok := g.rules[e.Rule]; ok && e.Rule != "" {
+		decide(&out, &g.program.Rules, id)
+	}
+	a.events.Write(out)
+}
+
+// question turns a DNS event into a line: denials and failures always, answers where asked for.
+func (a *Agent) question(e dnsproxy.Event) {
+	if e.Verdict == dnsproxy.Allowed && !e.Log && !a.cfg.Events.All {
+		return
+	}
+	out := event.Event{
+		Time: e.Time, Generation: uint32(e.Generation), Kind: event.Question, Workload: e.Workload,
+		Source: e.Client, Destination: e.Server, L4: l4(e.Proto, e.Server.Port()),
+		Name: e.Name.String(), Verdict: program.Deny.String(), Half: program.Egress.String(), Reason: e.Reason,
+	}
+	if e.Type != 0 {
+		out.Type = dnsproxy.TypeName(e.Type)
+	}
+	if e.Verdict == dnsproxy.Allowed {
+		out.Verdict = program.Allow.String()
+	}
+	if g := a.at(out.Generation); g != nil {
+		decide(&out, &g.program.Rules, e.Rule)
+	}
+	a.events.Write(out)
+}
+
+// request turns a line of Envoy's log into one of ours. Envoy says what it did; which rule made it
+// do so is found by the reference evaluator where the log cannot name it.
+func (a *Agent) request(r l7proxy.Request) {
+	number, err := strconv.ParseUint(r.Generation, 10, 32)
+	if err != nil {
+		number = 0 // the generation in force
+	}
+	g := a.at(uint32(number))
+	if g == nil {
+		return
+	}
+	out := event.Event{
+		Time: r.Time, Generation: g.number, Kind: event.Request, Source: r.Client, Destination: r.Server,
+		L4: l4(program.ProtoTCP, r.Server.Port()), Name: r.Host, Status: r.Code, Half: r.Half,
+		Verdict: program.Allow.String(),
+	}
+	out.Workload, _, _ = a.datapath.Owner(program.ProtoTCP, r.Client, r.Server)
+	f := verdict.Flow{
+		From: verdict.End{Workload: out.Workload, Addr: r.Client.Addr()}, To: verdict.End{Addr: r.Server.Addr()},
+		Proto: program.ProtoTCP, Port: r.Server.Port(),
+		Names: a.dns.Names(out.Workload, r.Server.Addr()),
+	}
+	if r.Kind == program.L7TLS {
+		out.Name = r.SNI
+		f.TLS = &verdict.TLS{ServerName: r.SNI, Present: r.SNI != ""}
+	} else {
+		out.Request = r.Method + " " + r.Path
+		f.HTTP = &verdict.HTTP{Method: r.Method, Path: r.Path, Host: r.Host}
+	}
+	if r.Denied {
+		out.Verdict, out.Reason = program.Deny.String(), r.Details
+	}
+	a.explain(&out, g, f, r)
+	if r.Denied || a.cfg.Events.All || logs(g, out.Rule) {
+		a.events.Write(out)
+	}
+}
+
+// explain finds the rule that decided. Where the evaluator's verdict is another than Envoy's, which
+// a switch between the two may cause, only what Envoy itself named is said.
+func (a *Agent) explain(out *event.Event, g *generation, f verdict.Flow, r l7proxy.Request) {
+	v := verdict.Decide(&g.program.Rules, f)
+	id, named := g.rules[r.Rule]
+	switch {
+	case named:
+		decide(out, &g.program.Rules, id)
+	case (v.Action == verdict.Deny) != r.Denied:
+	case v.Reason == verdict.Refused:
+		out.Rule = "refused"
+	default:
+		out.Half = v.Half.String()
+		decide(out, &g.program.Rules, v.Rule)
+	}
+}
+
+// decide writes which rule decided and where it stands.
+func decide(out *event.Event, rules *program.Rules, id program.RuleID) {
+	s := rules.Source(id)
+	out.Rule, out.File, out.Line = s.Name, s.File, s.Line
+}
+
+// logs reports whether the rule of a name asks for a report.
+func logs(g *generation, name string) bool {
+	for i := range g.program.Rules.Policies {
+		p := &g.program.Rules.Policies[i]
+		for _, b := range []*program.Block{p.Egress, p.Ingress} {
+			if b == nil {
+				continue
+			}
+			for _, r := range b.Rules {
+				if r.Log && g.program.Rules.Source(r.ID).Name == name {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// l4 writes a protocol with its port as the language does.
+func l4(proto uint8, port uint16) string {
+	switch proto {
+	case program.ProtoTCP:
+		return fmt.Sprintf("tcp/%d", port)
+	case program.ProtoUDP:
+		return fmt.Sprintf("udp/%d", port)
+	case program.ProtoSCTP:
+		return fmt.Sprintf("sctp/%d", port)
+	case program.ProtoICMP:
+		return fmt.Sprintf("icmp/%d/%d", port>>8, port&0xff)
+	case program.ProtoICMPv6:
+		return fmt.Sprintf("icmpv6/%d/%d", port>>8, port&0xff)
+	}
+	return fmt.Sprintf("ip/%d", proto)
+}
