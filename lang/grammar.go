@@ -5,6 +5,7 @@ package lang
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -123,6 +124,8 @@ func (p *parser) expected(i int, want, help string) {
 		code, help = diag.ReservedWord, "choose another name"
 	case t.Type == tokenKeyword && want == "a condition" && span.Start != span.End:
 		code, help = diag.ReservedWord, fmt.Sprintf("as a label key, quote it: %q", t.Value)
+	case t.Type == tokenNumber && i > 0 && slices.Contains([]string{"tcp", "udp", "sctp", "icmp", "icmpv6", "ip"}, strings.TrimSuffix(p.toks[i-1].Value, "/")):
+		help = fmt.Sprintf("write %s/%s", strings.TrimSuffix(p.toks[i-1].Value, "/"), t.Value)
 	case t.Type == tokenIdent && want == "a string in double quotes" && span.Start != span.End:
 		help = fmt.Sprintf("write %q", t.Value)
 	}
