@@ -43,6 +43,7 @@ func echConfig(t *testing.T, name string) []byte {
 
 // TestHello sends unusual first bytes to a profile for TLS.
 func TestHello(t *testing.T) {
+	t.Parallel() // it waits much and works little
 	p := newProxy(t)
 	p.apply("1", []program.Profile{
 		namesProfile("allow", nil, []program.RequestRule{sni("shop.pay.stripe", "*.example")}),

@@ -128,6 +128,7 @@ func (p *proxy) handshake(conn net.Conn, name string) (*tls.Conn, error) {
 }
 
 func TestNames(t *testing.T) {
+	t.Parallel() // it waits much and works little
 	p := newProxy(t)
 	p.apply("1", []program.Profile{
 		namesProfile("allow", nil, []program.RequestRule{sni("shop.pay.stripe", "*.example", "a.b.example")}),

@@ -3,8 +3,10 @@
 package l7proxy
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"mpol/compiler/program"
 )
@@ -58,11 +60,11 @@ func anchored(expression, tail string, fold bool) string {
 	return `\A(?` + flags + `:(?:` + expression + `)` + tail + `)\z`
 }
 
-// pathRegexp translates a path pattern into an expression over a judged path, to be anchored by the
-// caller. With slash a trailing slash is ignored.
-func pathRegexp(p program.PathPattern, slash bool) string {
+// pathRegexp translates a path pattern into an expression over the path as Envoy has it, to be
+// anchored by the caller. For a deny a trailing slash is ignored.
+func pathRegexp(p program.PathPattern, deny bool) string {
 	if p.Regexp != "" {
-		if slash {
+		if deny {
 			return `(?:` + p.Regexp + `)/?`
 		}
 		return p.Regexp
@@ -73,18 +75,47 @@ func pathRegexp(p program.PathPattern, slash bool) string {
 		if s.Any {
 			b.WriteString(`[^/]+`)
 		} else {
-			b.WriteString(regexp.QuoteMeta(s.Literal))
+			b.WriteString(segmentRegexp(s.Literal, deny))
 		}
 	}
 	switch {
 	case p.Subtree:
 		b.WriteString(`(?:/.*)?`)
-	case slash && len(p.Segments) > 0:
+	case deny && len(p.Segments) > 0:
 		b.WriteString(`/?`)
 	case p.TrailingSlash || len(p.Segments) == 0:
 		b.WriteByte('/')
 	}
 	return b.String()
+}
+
+// segmentRegexp closes two gaps between the judged form of a path and Envoy's: Envoy leaves the
+// case of escapes as it was, where the judged form has them in upper case, and escapes raw bytes
+// that RFC 3986 has no place for. Such a byte in a pattern is denied escaped as well.
+func segmentRegexp(literal string, deny bool) string {
+	var b strings.Builder
+	for i := 0; i < len(literal); i++ {
+		c := literal[i]
+		switch {
+		case c == '%' && i+2 < len(literal):
+			b.WriteString(`%(?i:` + regexp.QuoteMeta(literal[i+1:i+3]) + `)`)
+			i += 2
+		case c >= utf8.RuneSelf:
+			fmt.Fprintf(&b, `%%(?i:%02X)`, c)
+		case deny && !plain(c):
+			fmt.Fprintf(&b, `(?:%s|%%%02X)`, regexp.QuoteMeta(string(rune(c))), c)
+		default:
+			b.WriteString(regexp.QuoteMeta(literal[i : i+1]))
+		}
+	}
+	return b.String()
+}
+
+// plain reports whether a byte means itself in a path and nothing else does (RFC 3986, 3.3, pchar
+// without escapes).
+func plain(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' ||
+		strings.IndexByte("-._~!$&'()*+,;=:@", c) >= 0
 }
 
 // pathLiteral returns the text of a pattern without wildcards: its segments joined, without a
@@ -95,7 +126,7 @@ func pathLiteral(p program.PathPattern) (string, bool) {
 	}
 	var b strings.Builder
 	for _, s := range p.Segments {
-		if s.Any {
+		if s.Any || strings.ContainsFunc(s.Literal, func(r rune) bool { return r > 0x7f || !plain(byte(r)) }) {
 			return "", false
 		}
 		b.WriteString("/" + s.Literal)

@@ -35,6 +35,8 @@ func judgedProfiles() []program.Profile {
 	notHost := program.HTTPRequest{Path: subtree("/public"), Host: &good}
 	return []program.Profile{
 		publicOnly("public"),
+		profile("escapes", nil, half([]program.RequestRule{rule("d", request(exactPath("/a|b")))},
+			[]program.RequestRule{rule("e", request(exactPath("/%C3%A4")), request(subtree("/%7C")), request(subtree("/a%7Cb")))})),
 		profile("exact", nil, half(nil, []program.RequestRule{rule("e", request(exactPath("/public")))})),
 		profile("admin", nil, half(nil, []program.RequestRule{rule("a", request(subtree("/admin")))})),
 		profile("any", nil, half(denied, []program.RequestRule{everything})),
@@ -217,10 +219,25 @@ func notHostCases() []requestCase {
 	}
 }
 
+// escapeCases are judged by patterns with escapes, which Envoy leaves in the case they came in.
+func escapeCases() []requestCase {
+	g := func(path string) string { return get(path, "good") }
+	return []requestCase{
+		{21, "upper case", g("/%C3%A4"), 200, "GET /%C3%A4 "},
+		{21, "lower case", g("/%c3%a4"), 200, "GET /%c3%a4 "},
+		{21, "another escape", g("/%c3%a5"), 403, ""},
+		{21, "below", g("/%7c/x"), 200, ""},
+		{21, "a raw byte is escaped", g("/|/x"), 200, "GET /%7C/x "},
+		{21, "a deny matches a raw byte", g("/a|b"), 403, ""},
+		{21, "a deny matches its escape", g("/a%7cb"), 403, ""},
+		{21, "beside the deny", g("/a%7cb/x"), 200, ""},
+	}
+}
+
 func requestCases() map[string][]requestCase {
 	return map[string][]requestCase{
-		"public": append(pathCases(), messageCases()...),
-		"exact":  exactCases(), "admin": adminCases(), "any": anyCases(), "all": allCases(),
+		"public":  append(pathCases(), messageCases()...),
+		"escapes": escapeCases(), "exact": exactCases(), "admin": adminCases(), "any": anyCases(), "all": allCases(),
 		"host": hostCases(), "nothost": notHostCases(),
 	}
 }
