@@ -61,22 +61,20 @@ func meets(labels []program.Label, s *program.Selector) bool {
 	return s.Op == program.OpAnd
 }
 
-// static reports whether the peers of r other than domains hold for a class.
-func static(r *scopeRule, c *class) bool {
-	return c.any(r.include) && !c.any(r.except)
+// among reports whether id is among some peers, none of which is a domain.
+func (id *identity) among(ps program.Peers) bool {
+	return slices.ContainsFunc(ps.Include, id.holds) && !slices.ContainsFunc(ps.Except, id.holds)
 }
 
-// any reports whether one of some atoms holds for a class.
-func (c *class) any(atoms []int) bool {
-	return c.holds != nil && slices.ContainsFunc(atoms, func(i int) bool { return c.holds[i] })
+// static reports whether the peers of r other than domains hold for a class.
+func static(r *scopeRule, c *class) bool { return c.holds != nil && r.list >= 0 && c.holds[r.list] }
+
+// implied reports whether r allows questions to the addresses of a class.
+func implied(r *scopeRule, c *class) bool {
+	return c.holds != nil && r.resolvers >= 0 && c.holds[r.resolvers]
 }
 
 // named reports whether a domain peer of r is in the name set of a class.
 func named(r *scopeRule, c *class) bool {
 	return slices.ContainsFunc(r.peers, func(p int) bool { return slices.Contains(c.names, p) })
-}
-
-// implied reports whether r allows questions to the addresses of a class.
-func implied(r *scopeRule, c *class) bool {
-	return len(r.domains) > 0 && c.any(r.resolvers)
 }

@@ -37,7 +37,7 @@ type scope struct {
 	key       string
 	lineage   string
 
-	atoms   []program.Peer // the peers that are not domains, by text
+	lists   []program.Peers // what rules say of peers other than domains, by text
 	classes []class
 	peers   []program.NamePeer
 	names   int // classes from here on are those of name sets
@@ -57,17 +57,17 @@ type scopeRule struct {
 	*program.Rule
 	tier  int // index into Rules.Tiers
 	order int // among the rules of the scope
-	// include, except and resolvers are indexes into scope.atoms.
-	include, except, resolvers []int
+	// list and resolvers are indexes into scope.lists, -1 for none.
+	list, resolvers int
 	// domains are the domain peers of an allow, each less what the rule takes away.
 	domains []program.Domain
 	peers   []int // the same, as indexes into scope.peers
 }
 
-// class is what no rule of a scope tells apart: the atoms that hold or, for a name set, the peers.
+// class is what no rule of a scope tells apart: the lists that hold or, for a name set, the peers.
 type class struct {
 	key   string
-	holds []bool // by atom; nil for a name set
+	holds []bool // by list; nil for a name set
 	names []int  // indexes into scope.peers
 	// internet: names may open some of its addresses.
 	internet bool
@@ -113,13 +113,13 @@ func newScope(rules *program.Rules, d program.Direction, policies []int) *scope 
 	return s
 }
 
-// collectPeers finds the atoms and the name peers, and numbers those of each rule.
+// collectPeers finds the lists and the name peers, and numbers those of each rule.
 func (s *scope) collectPeers() {
-	atom, peer := make(map[string]program.Peer), make(map[string]program.Domain)
+	list, peer := make(map[string]program.Peers), make(map[string]program.Domain)
 	for _, r := range s.rules {
-		for _, p := range slices.Concat(r.Peers.Include, r.Peers.Except, resolverPeers(r.Rule)) {
-			if p.Kind != program.PeerDomain {
-				atom[p.String()] = p
+		for _, ps := range []program.Peers{staticPeers(r.Rule), resolverPeers(r.Rule)} {
+			if len(ps.Include) > 0 {
+				list[ps.String()] = ps
 			}
 		}
 		if r.L7 != nil && r.L7.Kind == program.L7DNS || hasDomain(r.Peers) {
@@ -132,24 +132,21 @@ func (s *scope) collectPeers() {
 			peer[r.domains[i].String()] = r.domains[i]
 		}
 	}
-	atoms, peers := sortedKeys(atom), sortedKeys(peer)
-	for _, k := range atoms {
-		s.atoms = append(s.atoms, atom[k])
+	lists, peers := sortedKeys(list), sortedKeys(peer)
+	for _, k := range lists {
+		s.lists = append(s.lists, list[k])
 	}
 	for _, k := range peers {
 		s.peers = append(s.peers, program.NamePeer{Key: k, Domain: peer[k]})
 	}
-	numbers := func(ps []program.Peer) (out []int) {
-		for _, p := range ps {
-			if i, ok := slices.BinarySearch(atoms, p.String()); ok {
-				out = append(out, i)
-			}
+	number := func(ps program.Peers) int {
+		if i, ok := slices.BinarySearch(lists, ps.String()); ok && len(ps.Include) > 0 {
+			return i
 		}
-		return out
+		return -1
 	}
 	for _, r := range s.rules {
-		r.include, r.except = numbers(r.Peers.Include), numbers(r.Peers.Except)
-		r.resolvers = numbers(resolverPeers(r.Rule))
+		r.list, r.resolvers = number(staticPeers(r.Rule)), number(resolverPeers(r.Rule))
 		for i := range r.domains {
 			n, _ := slices.BinarySearch(peers, r.domains[i].String())
 			r.peers = append(r.peers, n)
@@ -157,11 +154,20 @@ func (s *scope) collectPeers() {
 	}
 }
 
+// staticPeers returns the peers of a rule other than domains.
+func staticPeers(r *program.Rule) program.Peers {
+	isDomain := func(p program.Peer) bool { return p.Kind == program.PeerDomain }
+	return program.Peers{
+		Include: slices.DeleteFunc(slices.Clone(r.Peers.Include), isDomain),
+		Except:  slices.DeleteFunc(slices.Clone(r.Peers.Except), isDomain),
+	}
+}
+
 // resolverPeers returns the resolvers of a rule as peers.
-func resolverPeers(r *program.Rule) []program.Peer {
-	ps := make([]program.Peer, len(r.Resolvers))
-	for i, a := range r.Resolvers {
-		ps[i] = program.Peer{Kind: program.PeerPrefix, Prefix: single(a)}
+func resolverPeers(r *program.Rule) program.Peers {
+	var ps program.Peers
+	for _, a := range r.Resolvers {
+		ps.Include = append(ps.Include, program.Peer{Kind: program.PeerPrefix, Prefix: single(a)})
 	}
 	return ps
 }

@@ -86,23 +86,21 @@ func (c *compilation) lowerScope(s *scope) {
 	}
 }
 
-// classify folds the identities that the atoms do not tell apart.
+// classify folds the identities that the lists of peers do not tell apart.
 func (s *scope) classify(sp *space) {
 	byKey := make(map[string]class)
 	keys := make([]string, len(sp.identities))
 	for i := range sp.identities {
-		cl := class{holds: make([]bool, len(s.atoms))}
+		id := &sp.identities[i]
+		cl := class{holds: make([]bool, len(s.lists))}
 		var texts []string
-		for j, a := range s.atoms {
-			if cl.holds[j] = sp.identities[i].holds(a); cl.holds[j] {
-				texts = append(texts, a.String())
+		for j, ps := range s.lists {
+			if cl.holds[j] = id.among(ps); cl.holds[j] {
+				texts = append(texts, ps.String())
 			}
 		}
-		cl.key = "none"
-		if len(texts) > 0 {
-			cl.key = strings.Join(texts, " & ")
-		}
-		cl.internet = sp.identities[i].internet() || byKey[cl.key].internet
+		cl.key = classKey(texts)
+		cl.internet = id.internet() || byKey[cl.key].internet
 		byKey[cl.key], keys[i] = cl, cl.key
 	}
 	number := make(map[string]int)
@@ -114,4 +112,19 @@ func (s *scope) classify(sp *space) {
 	for i, k := range keys {
 		s.table.Members = append(s.table.Members, program.Member{Identity: i, Class: number[k]})
 	}
+}
+
+// maxClassKey is the length from which a class key is cut short, with a hash of the whole.
+const maxClassKey = 200
+
+// classKey names a class by the lists of peers that hold for it.
+func classKey(lists []string) string {
+	text := strings.Join(lists, " & ")
+	switch {
+	case text == "":
+		return "none"
+	case len(text) > maxClassKey:
+		return strings.ToValidUTF8(text[:maxClassKey], "") + "... " + digest(text)
+	}
+	return text
 }
