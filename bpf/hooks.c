@@ -8,7 +8,8 @@
  *   connect   TCP: refuses what is certainly denied, leads a redirect through lo by a mark.
  *             UDP: sends nothing and so refuses nothing; leads DNS to the resolver's alias.
  *   sendmsg   a datagram with a destination of its own: both. An AF_INET6 socket comes to connect6
- *             with a v4-mapped address, but to sendmsg4.
+ *             with a v4-mapped address, but to sendmsg4, and there with every datagram, connected
+ *             or not: the destination may then be an alias already.
  *   recvmsg, getpeername   show the resolver where the kernel has its alias.
  */
 #include "call.h"

@@ -301,11 +301,13 @@ func TestHooksOfPreparedSockets(t *testing.T) {
 		{"loop mark, allow", r.client, probe{Mark: int(marks.Loop), Type: stream, To: to(portAllow)}, 0, question},
 		{
 			"bound source, redirect", r.client,
-			probe{Source: netip.AddrPortFrom(rigNode6, 0), Type: stream, To: to(portHTTP)}, 0, "proxy: [2001:db8:100::1]:",
+			probe{Source: netip.AddrPortFrom(rigNode6, 0), Type: stream, To: to(portHTTP)},
+			0, "proxy: [2001:db8:100::1]:",
 		},
 		{
 			"bound source, DNS", r.client,
-			probe{Source: netip.AddrPortFrom(rigNode6, 0), Type: datagram, Send: true, To: to(portDNS)}, 0, "proxy: [2001:db8:100::1]:",
+			probe{Source: netip.AddrPortFrom(rigNode6, 0), Type: datagram, Send: true, To: to(portDNS)},
+			0, "proxy: [2001:db8:100::1]:",
 		},
 		{"redirect, then allow", r.client, probe{Before: to(portHTTP), Type: stream, To: to(portAllow)}, 0, question},
 		{"allow, then redirect", r.client, probe{Before: to(portAllow), Type: stream, To: to(portHTTP)}, 0, "proxy: "},
