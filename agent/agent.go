@@ -42,10 +42,10 @@ type Agent struct {
 	unswept *bpf.Stage // of the last switch, nil when it is swept
 
 	mu sync.Mutex
-	// current is the generation in force, nil before the first; previous helps to explain what it
-	// still decided when current came.
-	current, previous *generation
-	rejected          *rejection // nil when the files are in force
+	// current is the generation in force, nil before the first. During a switch coming is the next
+	// one, and after it previous helps to explain what that one still decided.
+	previous, current, coming *generation
+	rejected                  *rejection // nil when the files are in force
 }
 
 // Run starts the node and keeps it until ctx is done. A first generation that cannot come into

@@ -28,9 +28,8 @@ func (a *Agent) flow(e bpf.Event) {
 	if e.Judged {
 		out.Half = e.Half.String()
 	}
-	g := a.at(e.Generation)
-	if id, ok := g.rules[e.Rule]; ok && e.Rule != "" {
-		decide(&out, &g.program.Rules, id)
+	if g := a.at(e.Generation); g != nil {
+		decide(&out, &g.program.Rules, g.rules[e.Rule])
 	}
 	a.events.Write(out)
 }
@@ -89,7 +88,7 @@ func (a *Agent) request(r l7proxy.Request) {
 	if r.Denied {
 		out.Verdict, out.Reason = program.Deny.String(), r.Details
 	}
-	a.explain(&out, g, f, r)
+	explain(&out, g, f, r)
 	if r.Denied || a.cfg.Events.All || logs(g, out.Rule) {
 		a.events.Write(out)
 	}
@@ -97,13 +96,11 @@ func (a *Agent) request(r l7proxy.Request) {
 
 // explain finds the rule that decided. Where the evaluator's verdict is another than Envoy's, which
 // a switch between the two may cause, only what Envoy itself named is said.
-func (a *Agent) explain(out *event.Event, g *generation, f verdict.Flow, r l7proxy.Request) {
+func explain(out *event.Event, g *generation, f verdict.Flow, r l7proxy.Request) {
 	v := verdict.Decide(&g.program.Rules, f)
-	id, named := g.rules[r.Rule]
 	switch {
-	case named:
-		decide(out, &g.program.Rules, id)
 	case (v.Action == verdict.Deny) != r.Denied:
+		decide(out, &g.program.Rules, g.rules[r.Rule])
 	case v.Reason == verdict.Refused:
 		out.Rule = "refused"
 	default:

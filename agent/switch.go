@@ -65,7 +65,7 @@ func (a *Agent) replace(ctx context.Context, p *program.Program) error {
 		return errors.Join(err, a.restore(old))
 	}
 	next := &generation{
-		number: stage.Generation(), program: p, hash: hash, applied: time.Now(),
+		number: stage.Generation(), program: p, hash: hash,
 		view: dnsproxy.ViewOf(uint64(stage.Generation()), &p.Tables), rules: map[string]program.RuleID{},
 	}
 	for id, s := range p.Rules.Sources {
@@ -79,11 +79,12 @@ func (a *Agent) replace(ctx context.Context, p *program.Program) error {
 			return errors.Join(err, stage.Abort(), a.restore(old))
 		}
 	}
-	a.remember(next)
+	a.expect(next)
 	if err := stage.Commit(); err != nil {
-		a.forget(old)
+		a.expect(nil)
 		return errors.Join(err, stage.Abort(), a.restore(old))
 	}
+	a.arrived()
 	a.dns.Apply(next.view)
 	a.unswept = stage
 	err = errors.Join(a.l7.Apply(ctx, next.label(), p.Tables.Profiles), a.sweep())
@@ -129,26 +130,30 @@ func (a *Agent) restore(old *generation) error {
 	return a.l7.Apply(ctx, old.label(), old.program.Tables.Profiles)
 }
 
-// remember makes next the generation that events are explained by; it is called before the word is
+// expect makes next a generation that events are explained by; it is called before the word is
 // written, since its first packet may be earlier than the writer's next step.
-func (a *Agent) remember(next *generation) {
+func (a *Agent) expect(next *generation) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.previous, a.current = a.current, next
+	a.coming = next
 }
 
-func (a *Agent) forget(old *generation) {
+// arrived makes the expected generation the one in force.
+func (a *Agent) arrived() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.previous, a.current = nil, old
+	a.coming.applied = time.Now()
+	a.previous, a.current, a.coming = a.current, a.coming, nil
 }
 
 // at returns the generation of a number, the one in force when there is none.
 func (a *Agent) at(number uint32) *generation {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.previous != nil && a.previous.number == number {
-		return a.previous
+	for _, g := range []*generation{a.previous, a.coming} {
+		if g != nil && g.number == number {
+			return g
+		}
 	}
 	return a.current
 }

@@ -40,11 +40,8 @@ func (a *act) row(ctx context.Context, r row) {
 // killEnvoy kills the L7 proxy: what needs it is refused until it is back.
 func (a *act) killEnvoy(ctx context.Context) error {
 	web, site := a.n.Device(0), netip.AddrPortFrom(a.f.site(a.n.AB), 80)
-	l, err := connect(ctx, web, site, "a.example")
-	if err != nil {
-		return err
-	}
-	defer l.conn.Close()
+	l := &live{client: web, to: site, host: "a.example"}
+	defer l.close()
 	get := func(path string) func(context.Context) string { return curl(web, a.f, "http://a.example"+path) }
 	a.row(ctx, row{
 		who: "web", what: "GET /public/live on a connection that stays open", want: "200", name: "live",
@@ -58,13 +55,13 @@ func (a *act) killEnvoy(ctx context.Context) error {
 		try: l.try("/public/live"),
 	})
 	a.row(ctx, row{
-		who: "web", what: "a new connection while there is no Envoy", want: refused, alive: "back", rule: "shop.web.feed",
+		who: "web", what: "a new connection while there is no Envoy", want: refused, alive: "back",
 		try: get("/public/new"),
 		event: func(e event.Event) bool {
-			return e.Kind == event.Flow && e.Workload == "web" && e.Destination == site && e.Verdict == "deny"
+			return e.Kind == event.Flow && e.Workload == "web" && e.Destination == site && e.Reason == "no listener"
 		},
 	})
-	err = lab.Wait(20*time.Second, "Envoy's return", func() error {
+	err := lab.Wait(20*time.Second, "Envoy's return", func() error {
 		if got := get("/public/waiting")(ctx); got != "200" {
 			return errors.New(got)
 		}
@@ -112,16 +109,10 @@ func (a *act) kill() error {
 func (a *act) edits(ctx context.Context) error {
 	site := netip.AddrPortFrom(a.f.site(a.n.AB), 80)
 	pay := netip.AddrPortFrom(a.f.address(a.n.Workloads[2]), 9443)
-	requests, err := connect(ctx, a.n.Device(0), site, "a.example")
-	if err != nil {
-		return err
-	}
-	defer requests.conn.Close()
-	packets, err := connect(ctx, a.n.Device(1), pay, "pay")
-	if err != nil {
-		return err
-	}
-	defer packets.conn.Close()
+	requests := &live{client: a.n.Device(0), to: site, host: "a.example"}
+	defer requests.close()
+	packets := &live{client: a.n.Device(1), to: pay, host: "pay"}
+	defer packets.close()
 	a.row(ctx, row{
 		who: "web", what: "GET /public/edit on a live connection", want: "200", name: "before",
 		try: requests.try("/public/edit"), rule: "shop.web.feed", event: request("web", "GET /public/edit"),

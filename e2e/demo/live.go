@@ -15,23 +15,33 @@ import (
 	"mpol/e2e/lab"
 )
 
-// live is one keep-alive HTTP connection that outlasts what is done around it.
+// live is one keep-alive HTTP connection that outlasts what is done around it. The first request
+// makes it.
 type live struct {
+	client lab.Client
+	to     netip.AddrPort
+	host   string
+
 	conn *lab.Conn
 	in   *bufio.Reader
-	host string
 }
 
-func connect(ctx context.Context, c lab.Client, to netip.AddrPort, host string) (*live, error) {
-	conn, err := c.Connect(ctx, to)
-	if err != nil {
-		return nil, err
+func (l *live) close() error {
+	if l.conn == nil {
+		return nil
 	}
-	return &live{conn: conn, in: bufio.NewReader(conn), host: host}, nil
+	return l.conn.Close()
 }
 
 // get makes one more request on the connection and says its status or that it was closed.
-func (l *live) get(path string) string {
+func (l *live) get(ctx context.Context, path string) string {
+	if l.conn == nil {
+		conn, err := l.client.Connect(ctx, l.to)
+		if err != nil {
+			return err.Error()
+		}
+		l.conn, l.in = conn, bufio.NewReader(conn)
+	}
 	_, err := fmt.Fprintf(l.conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, l.host)
 	if err != nil {
 		return closed
@@ -59,5 +69,5 @@ func ended(err error) string {
 
 // try returns a try that makes one more request.
 func (l *live) try(path string) func(context.Context) string {
-	return func(context.Context) string { return l.get(path) }
+	return func(ctx context.Context) string { return l.get(ctx, path) }
 }

@@ -51,10 +51,13 @@ func (r *result) place() string {
 	return fmt.Sprintf("%s:%d", filepath.Base(r.decided.File), r.decided.Line)
 }
 
-// rule is the name of the rule that decided, as the event says.
+// decidedBy is the name of the rule that decided or, without one, the reason, as the event says.
 func (r *result) decidedBy() string {
-	if r.decided == nil {
+	switch {
+	case r.decided == nil:
 		return "-"
+	case r.decided.Rule == "":
+		return "(" + r.decided.Reason + ")"
 	}
 	return r.decided.Rule
 }

@@ -53,6 +53,7 @@ type Node struct {
 	own      string // cgroup of the agent and Envoy
 	services map[string]*lab.Cgroup
 	agent    *lab.Command
+	ended    chan error // gets the agent's end, once
 }
 
 // Prepare writes everything that the agent needs and starts nothing.
@@ -148,7 +149,20 @@ func (n *Node) StartAgent(ctx context.Context) error {
 		n.agent = nil
 		return err
 	}
+	n.ended = make(chan error, 1)
+	go func(agent *lab.Command, ended chan<- error) { ended <- agent.Wait() }(n.agent, n.ended)
 	return n.WaitGeneration(ctx, 1)
+}
+
+// AwaitEnd waits for the agent to end by itself and returns its exit code.
+func (n *Node) AwaitEnd(limit time.Duration) (int, error) {
+	select {
+	case err := <-n.ended:
+		n.ended <- err
+		return n.agent.ProcessState.ExitCode(), nil
+	case <-time.After(limit):
+		return 0, fmt.Errorf("the agent runs on after %v", limit)
+	}
 }
 
 // KillAgent ends the agent by a signal and waits for its end.
@@ -160,7 +174,7 @@ func (n *Node) KillAgent(sig syscall.Signal) error {
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
 	}
-	waited := n.agent.Wait()
+	waited := <-n.ended
 	n.agent = nil
 	if sig == syscall.SIGKILL {
 		return err
@@ -188,6 +202,12 @@ func (n *Node) Status(ctx context.Context) (status.Report, error) { return statu
 // WaitGeneration waits until a generation at or after g is in force.
 func (n *Node) WaitGeneration(ctx context.Context, g uint32) error {
 	err := lab.Wait(30*time.Second, fmt.Sprintf("generation %d", g), func() error {
+		select {
+		case err := <-n.ended:
+			n.ended <- err
+			return fmt.Errorf("the agent has ended: %w", errors.Join(err, context.Canceled))
+		default:
+		}
 		r, err := n.Status(ctx)
 		switch {
 		case err != nil:

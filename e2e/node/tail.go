@@ -44,7 +44,7 @@ func (t *Tail) Find(ctx context.Context, mark int64, matches func(event.Event) b
 				return nil
 			}
 		}
-		return fmt.Errorf("%d events, none of this row", len(events))
+		return fmt.Errorf("%d events, none of this row: %+v", len(events), events)
 	})
 	if found == nil && err == nil {
 		err = ctx.Err()
