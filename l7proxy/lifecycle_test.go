@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -145,6 +146,27 @@ func TestRefused(t *testing.T) {
 	p.apply("3", []program.Profile{allowing("k", "/b"), allowing("wrong", "/a")})
 	l.want("/a", 403)
 	l.want("/b", 200)
+}
+
+// TestPortTaken lets another process hold the port of the next listener for a while.
+func TestPortTaken(t *testing.T) {
+	p := newProxy(t)
+	p.apply("1", []program.Profile{allowing("k", "/a")})
+	taken := netip.AddrPortFrom(netip.MustParseAddr("::1"), p.config.FirstPort+1)
+	listener, err := net.Listen("tcp", taken.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := []program.Profile{allowing("k", "/b"), allowing("other", "/a")}
+	if err := p.tryApply("2", both); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "in use") {
+		t.Fatalf("Apply with a taken port = %v, want Envoy's reason", err)
+	}
+	l := openLive(t, p, "k", server4)
+	until(t, "the last good generation holds again", func() bool { return p.Ready() && l.get("/a") == 200 })
+	listener.Close()
+	p.apply("3", both)
+	l.want("/b", 200)
+	openLive(t, p, "other", server6).want("/a", 200)
 }
 
 func TestKilled(t *testing.T) {

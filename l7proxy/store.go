@@ -31,10 +31,16 @@ func (s *store) wake() {
 	s.changed = make(chan struct{})
 }
 
+// set replaces what is wanted. What Envoy refused before is tried again: the reason may be gone.
 func (s *store) set(rs resources) (before resources) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before, s.wanted = s.wanted, rs
+	if s.current != nil {
+		for _, t := range s.current.types {
+			clear(t.refused)
+		}
+	}
 	s.wake()
 	return before
 }
