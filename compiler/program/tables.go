@@ -16,8 +16,8 @@ import "net/netip"
 // The flow is allowed when every half that exists allows it. It is redirected when it is allowed
 // and the merged verdict of a half has an L7 kind. The reported half and rule: of a deny, egress
 // before ingress; of a redirect, the first half with an L7 kind, egress before ingress; of an
-// allow, egress if that half exists and has a row, else ingress. When neither half exists here the
-// flow is none of ours.
+// allow, egress if that half exists and has a row or there is no ingress half, else ingress. When
+// neither half exists here the flow is none of ours.
 type Tables struct {
 	Ungoverned Verdict    `json:"ungoverned"`
 	Identities []Identity `json:"identities"` // sorted by key
