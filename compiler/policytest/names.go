@@ -59,7 +59,7 @@ func (w *world) learned(rules *program.Rules, from place, a netip.Addr) []progra
 func (w *world) named(l *check.Assertion, to check.End, proto uint8, port uint16) Result {
 	i := slices.IndexFunc(w.test.Answers, func(a check.Answer) bool { return slices.Equal(a.Name, to.Name) })
 	if i < 0 {
-		return w.unsure(l, "no answer is given for "+to.Name.String(), `state it: given dns "`+to.Name.String()+`" = ADDRESS`)
+		return w.unanswered(l, to)
 	}
 	var all []tried
 	for _, a := range w.test.Answers[i].Addresses {
@@ -71,6 +71,23 @@ func (w *world) named(l *check.Assertion, to check.End, proto uint8, port uint16
 	}
 	if len(all) == 0 {
 		return w.unsure(l, "the client has no address of the family of the answer", "give it an address of IPv4 or of IPv6")
+	}
+	return w.judge(l, all)
+}
+
+// unanswered judges a name for which the test gives no answer: nothing is open if no question for it
+// is allowed, else the line hangs on the answer.
+func (w *world) unanswered(l *check.Assertion, to check.End) Result {
+	var all []tried
+	for _, from := range w.places(l.From, w.from) {
+		rules := w.with(from)
+		for _, typ := range []uint16{typeA, typeAAAA} {
+			t := w.ask(rules, from, to.Name, typ)
+			if t.verdict.Action != verdict.Deny {
+				return w.unsure(l, "no answer is given for "+to.Name.String(), `state it: given dns "`+to.Name.String()+`" = ADDRESS`)
+			}
+			all = append(all, t)
+		}
 	}
 	return w.judge(l, all)
 }
