@@ -198,6 +198,7 @@ func TestNames(t *testing.T) {
 		if r.Denied || r.Rule != "shop.pay.stripe" || r.Generation != "1" {
 			t.Errorf("reported %+v", r)
 		}
+		p.reported(func(r Request) bool { return r.Server == server && r.Denied && r.Rule == "refused:hello" })
 		p.mu.Lock()
 		for _, r := range p.events {
 			if r.Opened && (r.SNI == "other.test" || r.SNI == "evil.example") {

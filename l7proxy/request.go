@@ -28,18 +28,17 @@ type Request struct {
 	Client netip.AddrPort
 	Server netip.AddrPort // where the client was going
 	Method string
-	Path   string // as judged, with the query
+	Path   string // as judged, with the query; of a refused one what Envoy made of it until then
 	Host   string // the authority, unchanged
 	SNI    string
 	// Code is the HTTP status that the client got, 0 for TLS and where there was none.
 	Code int
 	// Details is Envoy's word on how the request or connection ended.
 	Details string
-	// Denied: policy refused it, by the rule whose key is Rule, or, when that is empty, because no
-	// rule of Half allowed it; "refused:..." stands for what cannot be judged and has no half. Not
-	// denied: Rule of Half allowed it, of egress where both halves exist. For TLS, Half is set
-	// only without a rule. What Envoy refused by itself (400, 404, 426, 431; a hello that is none)
-	// is not Denied: Details says why.
+	// Denied: it was refused by the rule whose key is Rule, or, when that is empty, because no rule
+	// of Half allowed it; "refused:..." stands for what cannot be judged and has no half. Not denied:
+	// Rule of Half allowed it, of egress where both halves exist. For TLS, Half is set only without
+	// a rule.
 	Denied bool
 	Rule   string
 	Half   string // "egress", "ingress" or empty
@@ -86,6 +85,9 @@ func (a *accessLog) http(entry *dataaccesslogv3.HTTPAccessLogEntry) Request {
 	r.Received = request.GetRequestHeadersBytes() + request.GetRequestBodyBytes()
 	r.Sent = response.GetResponseHeadersBytes() + response.GetResponseBodyBytes()
 	r.blameFilter(common)
+	if common.GetRouteName() == "" && r.Code >= 400 {
+		r.refuse(r.Details)
+	}
 	return r
 }
 
@@ -96,7 +98,11 @@ func (a *accessLog) tls(entry *dataaccesslogv3.TCPAccessLogEntry) Request {
 	r.Opened = common.GetAccessLogType() == dataaccesslogv3.AccessLogType_TcpUpstreamConnected
 	r.Details = common.GetConnectionTerminationDetails()
 	r.Received, r.Sent = connection.GetReceivedBytes(), connection.GetSentBytes()
-	r.Generation = a.ids.of(r.Profile, r.blameName(common))
+	id := r.blameName(common)
+	r.Generation = a.ids.of(r.Profile, id)
+	if id == "" { // closed before a name could be judged
+		r.refuse("hello")
+	}
 	return r
 }
 
@@ -169,6 +175,13 @@ func (r *Request) blameName(c *dataaccesslogv3.AccessLogCommon) (id string) {
 		r.Half = strings.TrimPrefix(strings.TrimPrefix(policy, defaultKey), "-")
 	}
 	return id
+}
+
+// refuse marks what Envoy refused before any filter of ours saw it.
+func (r *Request) refuse(reason string) {
+	if !r.Denied {
+		r.Denied, r.Half, r.Rule = true, "", refusedByEnvoy+reason
+	}
 }
 
 // ruleKey is empty for what is no rule.

@@ -4,6 +4,7 @@ package l7proxy
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -120,7 +121,7 @@ func messageCases() []requestCase {
 		{37, "underscore in a name", line("GET", "/public/x", "x_role: a\r\n"), 400, ""},
 		{41, "lower-case method", line("get", "/public/x", ""), 400, ""},
 		{43, "unknown method", line("FOO", "/public/x", ""), 400, ""},
-		{44, "QUERY", line("QUERY", "/public/x", "Content-Length: 0\r\n"), 400, ""},
+		{44, "QUERY", line("QUERY", "/public/x", "Content-Type: a/b\r\nContent-Length: 0\r\n"), 403, ""},
 		{45, "CONNECT", "CONNECT good:443 HTTP/1.1\r\nHost: good:443\r\n\r\n", 403, ""},
 		{47, "TRACE", line("TRACE", "/public/x", ""), 403, ""},
 		{48, "WebSocket", line("GET", "/public/x",
@@ -179,6 +180,7 @@ func allCases() []requestCase {
 		{45, "CONNECT is refused where everything is allowed", "CONNECT good:443 HTTP/1.1\r\nHost: good:443\r\n\r\n", 403, ""},
 		{48, "WebSocket is refused where everything is allowed", line("GET", "/",
 			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"), 403, ""},
+		{44, "QUERY", line("QUERY", "/", "Content-Type: a/b\r\nContent-Length: 0\r\n"), 200, "QUERY / "},
 		{50, "upgrade to anything", line("GET", "/", "Connection: Upgrade\r\nUpgrade: foo\r\n") + g("/admin"), 403, ""},
 		{49, "h2c upgrade is stripped", line("GET", "/",
 			"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), 200, "GET / HTTP/1.1"},
@@ -239,6 +241,38 @@ func requestCases() map[string][]requestCase {
 		"public":  append(pathCases(), messageCases()...),
 		"escapes": escapeCases(), "exact": exactCases(), "admin": adminCases(), "any": anyCases(), "all": allCases(),
 		"host": hostCases(), "nothost": notHostCases(),
+	}
+}
+
+// TestRefusedRequests reads what the log says of requests that no rule can allow.
+func TestRefusedRequests(t *testing.T) {
+	p := newProxy(t)
+	p.apply("1", judgedProfiles())
+	server := origin(t, server4)
+	for _, c := range []struct{ raw, rule string }{
+		{get("/a%zz", "good"), refusedEscape},
+		{get("/;x", "good"), refusedParameters},
+		{get("/%2e%2e;x", "good"), refusedDots},
+		{get("/%2f", "good"), "refused:path_normalization_failed"},
+		{line("FOO", "/", ""), "refused:http1.codec_error"},
+		{line("GET", "/", "a_b: c\r\n"), "refused:http1.unexpected_underscore"},
+		{"CONNECT good:443 HTTP/1.1\r\nHost: good:443\r\n\r\n", "refused:rbac_access_denied_matched_policy[none]"},
+	} {
+		if _, err := p.raw("all", server, c.raw); err != nil {
+			t.Fatal(err)
+		}
+		r := p.reported(func(r Request) bool { return r.Rule == c.rule })
+		if !r.Denied || r.Half != "" || r.Profile != "all" {
+			t.Errorf("%q: reported %+v", c.raw, r)
+		}
+	}
+	// An upstream's failure and a server's own refusal are no refusals of ours.
+	nobody := netip.AddrPortFrom(server.Addr(), 9)
+	if got, err := p.raw("all", nobody, get("/", "good")); err != nil || got.Code != 503 {
+		t.Errorf("GET from nobody = %d, %v, want 503", got.Code, err)
+	}
+	if r := p.reported(func(r Request) bool { return r.Server == nobody }); r.Denied || r.Rule != "shop.cart.every" {
+		t.Errorf("reported %+v", r)
 	}
 }
 

@@ -33,6 +33,7 @@ const (
 	refusedParameters = "refused:parameters"
 	refusedBytes      = "refused:bytes"
 	refusedLoop       = "refused:loop"
+	refusedByEnvoy    = "refused:" // and Envoy's own word, in the log only
 )
 
 // refused denies what Envoy lets through though it cannot be judged: a "%" without two hexadecimal
