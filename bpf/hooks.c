@@ -109,8 +109,12 @@ static __always_inline int alias_of(const struct addr *resolver, struct addr *al
 
 		alias->byte[14] = place >> 8;
 		alias->byte[15] = place;
-		bpf_map_update_elem(&aliases, alias, resolver, BPF_NOEXIST);
 		taken = bpf_map_lookup_elem(&aliases, alias);
+		if (!taken) {
+			/* Another processor may be first; then this place is not free any more. */
+			bpf_map_update_elem(&aliases, alias, resolver, BPF_NOEXIST);
+			taken = bpf_map_lookup_elem(&aliases, alias);
+		}
 		if (taken && same_addr(taken, resolver))
 			return 0;
 	}

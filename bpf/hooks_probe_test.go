@@ -23,6 +23,7 @@ type probe struct {
 	Type   int            // unix.SOCK_STREAM or SOCK_DGRAM
 	Family int            // of the socket; 0: that of To
 	Device string         // SO_BINDTODEVICE
+	Late   bool           // sets Device once it is connected
 	Source netip.AddrPort // bind
 	To     netip.AddrPort // an IPv4 address in an AF_INET6 socket is given as v4-mapped
 	Send   bool           // sendto without connect; of TCP that is Fast Open
@@ -132,7 +133,7 @@ func (p probe) use() (got outcome, err error) {
 			return got, err
 		}
 	}
-	if p.Device != "" {
+	if p.Device != "" && !p.Late {
 		if err := unix.BindToDevice(fd, p.Device); err != nil {
 			return got, err
 		}
@@ -168,6 +169,11 @@ func (p probe) exchange(fd int, got outcome) (outcome, error) {
 			return got, err
 		}
 		got.Peer = addrPort(peer)
+	}
+	if p.Late {
+		if err := unix.BindToDevice(fd, p.Device); err != nil {
+			return got, err
+		}
 	}
 	local, err := unix.Getsockname(fd)
 	if err != nil {

@@ -5,6 +5,7 @@ package bpf
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"strconv"
@@ -197,6 +198,71 @@ func TestHooksBoundToDevice(t *testing.T) {
 	}
 }
 
+// A redirected connection that is bound to a device afterwards ends there: no packet of it leaves.
+func TestHooksBoundToDeviceLate(t *testing.T) {
+	r := newRig(t, false)
+	startEcho(t, r)
+	r.watch(t)
+	for _, tt := range []struct {
+		name   string
+		kind   int
+		port   uint16
+		leaves bool
+	}{
+		{"TCP direct", unix.SOCK_STREAM, portAllow, true},
+		{"TCP redirect", unix.SOCK_STREAM, portHTTP, false},
+		{"UDP direct", unix.SOCK_DGRAM, portAllow, true},
+		{"DNS", unix.SOCK_DGRAM, portDNS, false},
+	} {
+		for family, to := range r.targets() {
+			t.Run(tt.name+" "+family, func(t *testing.T) {
+				before := r.came(t)
+				p := probe{Type: tt.kind, To: netip.AddrPortFrom(to, tt.port), Device: "uplink", Late: true}
+				if got := p.run(t, r.node, r.client); (got.Step == "") != tt.leaves {
+					t.Errorf("probe = %v, want an answer: %v", got, tt.leaves)
+				}
+				if n := r.came(t) - before; (n > 0) != tt.leaves {
+					t.Errorf("%d packets left through the uplink, want some: %v", n, tt.leaves)
+				}
+			})
+		}
+	}
+}
+
+// watch makes the outside count the TCP and UDP packets that come to it.
+func (r *rig) watch(t *testing.T) {
+	t.Helper()
+	r.nft(t, r.outside, `table inet watch {
+		counter came {}
+		chain in {
+			type filter hook prerouting priority -400
+			iifname "eth0" meta l4proto { tcp, udp } counter name came
+		}
+	}`, "-f", "-")
+}
+
+// came is the number of packets that watch has counted.
+func (r *rig) came(t *testing.T) (n int) {
+	t.Helper()
+	text := r.nft(t, r.outside, "", "list", "counter", "inet", "watch", "came")
+	_, text, _ = strings.Cut(text, "packets ")
+	if _, err := fmt.Sscan(text, &n); err != nil {
+		t.Fatalf("counter %q: %v", text, err)
+	}
+	return n
+}
+
+func (r *rig) nft(t *testing.T, h *lab.Host, input string, args ...string) string {
+	t.Helper()
+	cmd := h.Command(t.Context(), "nft", args...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("nft: %v: %s", err, out)
+	}
+	return string(out)
+}
+
 func TestHooksUnknownCgroup(t *testing.T) {
 	r := newRig(t, false)
 	startEcho(t, r)
@@ -387,11 +453,7 @@ func TestSteeringUntracked(t *testing.T) {
 		chain in { type filter hook input priority 0; ct state invalid drop; }
 		chain out { type filter hook output priority 0; ct state invalid drop; }
 	}`
-	cmd := r.node.Command(t.Context(), "nft", "-f", "-")
-	cmd.Stdin = strings.NewReader(firewall)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("nft: %v: %s", err, out)
-	}
+	r.nft(t, r.node, firewall, "-f", "-")
 	for _, tt := range []struct {
 		name    string
 		port    uint16
