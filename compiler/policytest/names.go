@@ -12,8 +12,9 @@ import (
 	"mpol/lang/check"
 )
 
-// DNS types.
+// DNS types, and the port of questions.
 const (
+	portDNS  = 53
 	typeA    = 1
 	typeTXT  = 16
 	typeAAAA = 28
@@ -32,7 +33,7 @@ func (w *world) ask(rules *program.Rules, from place, name program.Name, typ uin
 	for _, r := range w.resolvers {
 		if r.Is4() == from.end.Addr.Is4() {
 			t.verdict = verdict.Decide(rules, verdict.Flow{
-				From: from.end, To: verdict.End{Addr: r}, Proto: program.ProtoUDP, Port: 53,
+				From: from.end, To: verdict.End{Addr: r}, Proto: program.ProtoUDP, Port: portDNS,
 				Question: &verdict.Question{Name: name, Type: typ},
 			})
 		}

@@ -121,6 +121,10 @@ func TestLines(t *testing.T) {
 		`deny w -> node on udp/53 # error: the verdict depends on the question`,
 		`allow a -> o on tcp/1 by default # fail: expected allow by default, got deny at egress by default`,
 		`deny a -> o on tcp/1 by default # pass`,
+		`allow o -> a on icmp # fail: expected allow, got deny at ingress by app.default`,
+		`deny o -> a on tcp/3000-65535 # pass`,
+		`deny o -> a on tcp/20-65535 # fail: expected deny, got allow at ingress by p.api.door`,
+		`allow o -> a on icmp/8 # pass`,
 		`deny w -> o on any # error: ` + "`any` has no port",
 	}
 	for _, line := range lines {

@@ -42,16 +42,13 @@ func (w *world) line(l *check.Assertion) Result {
 			if l4.Any {
 				return w.unsure(l, "`any` has no port", "name the protocol and port")
 			}
-			for port := int(l4.First); port <= int(l4.Last); port++ {
-				one := w.flows(l, to, l4.Proto, uint16(port))
+			for _, port := range w.ports(l4) {
+				one := w.flows(l, to, l4.Proto, port)
 				if one.Status == Error || one.Status < r.Status || first {
 					r, first = one, false
 				}
 				if r.Status == Error {
 					return r
-				}
-				if plain(l4) {
-					break
 				}
 			}
 		}
@@ -59,10 +56,34 @@ func (w *world) line(l *check.Assertion) Result {
 	return r
 }
 
-// plain reports whether l4 is a protocol without ports.
-func plain(l program.L4) bool {
-	return l.Proto != program.ProtoTCP && l.Proto != program.ProtoUDP && l.Proto != program.ProtoSCTP &&
-		l.Proto != program.ProtoICMP && l.Proto != program.ProtoICMPv6
+// ports returns the first port of l and every other at which what the rules say may change: the
+// ports between are alike.
+func (w *world) ports(l program.L4) []uint16 {
+	ports := []uint16{l.First}
+	add := func(p int) {
+		if p > int(l.First) && p <= int(l.Last) {
+			ports = append(ports, uint16(p))
+		}
+	}
+	add(portDNS)
+	add(portDNS + 1)
+	for i := range w.rules.Policies {
+		for _, b := range []*program.Block{w.rules.Policies[i].Egress, w.rules.Policies[i].Ingress} {
+			if b == nil {
+				continue
+			}
+			for _, r := range b.Rules {
+				for _, cut := range r.L4 {
+					if cut.Proto == l.Proto && !cut.Any {
+						add(int(cut.First))
+						add(int(cut.Last) + 1)
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
 }
 
 func (w *world) unsure(l *check.Assertion, summary, help string) Result {

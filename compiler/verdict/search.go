@@ -178,7 +178,8 @@ func (s *search) matches(r *program.Rule, c content) bool {
 }
 
 // matchesQuestion: a domain peer speaks of the questions for its names, an allow to the resolvers
-// of the rule, a deny to any server. Every other peer speaks of the server.
+// of the rule, a deny to any server. Every other peer speaks of the server; one that is open by its name
+// alone is asked nothing.
 func (s *search) matchesQuestion(r *program.Rule, c content) bool {
 	q := c.question
 	if static(r.Peers, s.peer) && s.covers(r) && c.matches(r) {
