@@ -118,7 +118,7 @@ static __always_inline void read_ends(struct bpf_sock_addr *ctx, int v4, struct 
 		return;
 	classify(&t->dst, c->question.generation, &there);
 	c->sure = there.flags & PARTY_NODE;
-	if (c->sure)
+	if (c->sure && !(c->packet.family == 4 && t->dst.byte[12] == 127))
 		t->src = t->dst;
 	else
 		set_loopback(&t->src, c->packet.family == 4);

@@ -16,8 +16,7 @@ func Cleanup(cfg Config) error {
 	found, err := filepath.Glob(filepath.Join(cfg.BPFFS, "layout-*"))
 	errs := []error{err}
 	for _, dir := range found {
-		// Removing a link's pin, the last reference to it, detaches its program.
-		errs = append(errs, os.RemoveAll(dir))
+		errs = append(errs, detachAll(filepath.Join(dir, linksFolder)), os.RemoveAll(dir))
 	}
 	errs = append(errs, cfg.Steering.Remove())
 	if err := os.Remove(cfg.BPFFS); err != nil && !errors.Is(err, fs.ErrNotExist) && len(found) > 0 {

@@ -218,6 +218,8 @@ func (r *rig) write(t *testing.T) {
 		entry(ingress, mates, unix.IPPROTO_UDP, port, allow)
 	}
 	entry(ingress, mates, unix.IPPROTO_TCP, portIngress, deny)
+	entry(egress, rest, unix.IPPROTO_TCP, portDNS, dns)
+	entry(egress, rest, unix.IPPROTO_UDP, portDNS, dns)
 	entry(egress, rest, unix.IPPROTO_TCP, rigHTTPListener, allow)
 	entry(egress, rest, unix.IPPROTO_TCP, portAllow, allow)
 	put(o.Profiles, datapathProfileKey{Egress: egress, EgressClass: out, Port: portHTTP, Looped: 1},

@@ -122,6 +122,29 @@ func TestUDPHooks(t *testing.T) {
 	}
 }
 
+// A resolver on the node itself, which no workload is, is no exception.
+func TestHooksLocalResolver(t *testing.T) {
+	r := newRig(t, false)
+	for _, address := range []string{"127.0.0.53", "::ffff:127.0.0.53", "::1", "198.51.100.1"} {
+		to := netip.AddrPortFrom(netip.MustParseAddr(address), portDNS)
+		for _, p := range []probe{
+			{Type: unix.SOCK_STREAM, To: to},
+			{Type: unix.SOCK_DGRAM, To: to},
+			{Type: unix.SOCK_DGRAM, To: to, Send: true},
+		} {
+			t.Run(fmt.Sprintf("%s %s", address, p.name()), func(t *testing.T) {
+				got := p.run(t, r.node, r.client)
+				if !strings.HasPrefix(got.Reply, "proxy: ") || (got.Peer.IsValid() && got.Peer != to) {
+					t.Errorf("probe = %v, want the proxy to take it", got)
+				}
+				if p.Type == unix.SOCK_DGRAM && got.From != to {
+					t.Errorf("probe = %v, want an answer from %v", got, to)
+				}
+			})
+		}
+	}
+}
+
 // Both ends are host workloads of one node: the ingress half counts too.
 func TestHooksTowardsHostWorkload(t *testing.T) {
 	r := newRig(t, false)

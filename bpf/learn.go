@@ -62,7 +62,7 @@ func (d *Datapath) learn(workload string, addr netip.Addr, sets []SetKey, ttl ti
 		}
 	}
 	err = d.objs.Names.Put(key, slots)
-	if errors.Is(err, errTooMany) || errors.Is(err, ebpf.ErrKeyNotExist) {
+	if isFull(err) {
 		if err := d.removeNames(func(_ datapathNameKey, s datapathSlots) bool { return live(s, now) }); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,6 +171,25 @@ func (l *links) close() error {
 		errs = append(errs, ln.Close())
 	}
 	l.open = nil
+	return errors.Join(errs...)
+}
+
+// detachAll detaches every link that is pinned in a folder, at once: when a pin alone is removed the
+// kernel takes its time.
+func detachAll(dir string) error {
+	pins, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read folder of links: %w", err)
+	}
+	var errs []error
+	for _, pin := range pins {
+		ln, err := link.LoadPinnedLink(filepath.Join(dir, pin.Name()), nil)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("open link %s: %w", pin.Name(), err))
+			continue
+		}
+		errs = append(errs, ln.Unpin(), ln.Close())
+	}
 	return errors.Join(errs...)
 }
 

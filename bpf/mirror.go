@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // mirror is a kernel map with a copy of its rows in memory, so that only differences are written.
@@ -33,7 +34,7 @@ func openMirror[K, V comparable](name string, m *ebpf.Map) (*mirror[K, V], error
 
 func (r *mirror[K, V]) put(k K, v V) error {
 	err := r.m.Put(k, v)
-	if errors.Is(err, ebpf.ErrKeyNotExist) || errors.Is(err, errTooMany) {
+	if isFull(err) {
 		return fmt.Errorf("write map %s: it is full with %d rows", r.name, r.m.MaxEntries())
 	}
 	if err != nil {
@@ -42,6 +43,9 @@ func (r *mirror[K, V]) put(k K, v V) error {
 	r.rows[k] = v
 	return nil
 }
+
+// isFull reports whether a map had no room: a hash says one thing, a trie another.
+func isFull(err error) bool { return errors.Is(err, unix.E2BIG) || errors.Is(err, unix.ENOSPC) }
 
 func (r *mirror[K, V]) remove(k K) error {
 	if err := r.m.Delete(k); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {

@@ -63,7 +63,7 @@ type node struct {
 const (
 	nodeDNSPort  = 15353
 	nodeL7Port   = 15100
-	nodeSilence  = 400 * time.Millisecond
+	nodeSilence  = time.Second
 	nodePatience = 5 * time.Second
 )
 

@@ -149,7 +149,7 @@ func (d *Datapath) removeOtherLayouts() error {
 	var errs []error
 	for _, dir := range found {
 		if dir != d.dir {
-			errs = append(errs, os.RemoveAll(dir))
+			errs = append(errs, detachAll(filepath.Join(dir, linksFolder)), os.RemoveAll(dir))
 		}
 	}
 	return errors.Join(errs...)

@@ -7,11 +7,7 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 )
-
-// errTooMany is what a full hash answers.
-var errTooMany error = unix.E2BIG
 
 // tableRef is what a row of a workload and direction says.
 type tableRef struct {
