@@ -27,7 +27,7 @@ ends with 1 when the policy files as they are now were rejected.`,
 		Args: none,
 	}
 	path := c.Flags().String("config", defaultConfig, "the agent's configuration file (YAML)")
-	f := addFormat(c)
+	f := addFormat(c, human, asJSON)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := config.Load(*path)
 		if err != nil {
