@@ -339,12 +339,14 @@ func (p *proxy) raw(key string, server netip.AddrPort, text string) (reply, erro
 // until waits for a condition.
 func until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
+	err := lab.Wait(15*time.Second, what, func() error {
+		if !condition() {
+			return errors.New("not yet")
 		}
-		time.Sleep(2 * time.Millisecond)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

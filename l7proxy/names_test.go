@@ -177,36 +177,47 @@ func TestNames(t *testing.T) {
 				}
 			})
 		}
-		for number, text := range map[string]string{
-			"l7-76": "GET / HTTP/1.1\r\nHost: x.example\r\n\r\n", "l7-71": "\x16\x03\x01\x3f\xff\x02garbage",
-		} {
-			t.Run(number+"/"+ip, func(t *testing.T) {
-				if got, err := p.raw("deny", server, text); err == nil || errors.Is(err, unix.ETIMEDOUT) {
-					t.Errorf("%q through a profile for TLS = %v, %v, want the connection closed", text, got, err)
-				}
-			})
-		}
-		r := p.reported(func(r Request) bool { return r.Server == server && r.SNI == "other.test" })
-		if !r.Denied || r.Half != "egress" || r.Profile != "allow" || r.Rule != "" || r.Generation != "1" {
-			t.Errorf("reported %+v", r)
-		}
-		r = p.reported(func(r Request) bool { return r.Server == server && r.SNI == "evil.example" })
-		if !r.Denied || r.Rule != "shop.pay.evil" || r.Profile != "deny" {
-			t.Errorf("reported %+v", r)
-		}
-		r = p.reported(func(r Request) bool { return r.Server == server && r.Opened && r.SNI == "a.b.example" })
-		if r.Denied || r.Rule != "shop.pay.stripe" || r.Generation != "1" {
-			t.Errorf("reported %+v", r)
-		}
-		p.reported(func(r Request) bool { return r.Server == server && r.Denied && r.Rule == "refused:hello" })
-		p.mu.Lock()
-		for _, r := range p.events {
-			if r.Opened && (r.SNI == "other.test" || r.SNI == "evil.example") {
-				t.Errorf("a server was connected to for a refused name: %+v", r)
-			}
-		}
-		p.mu.Unlock()
+		p.wantUnreadable(t, server)
+		p.wantNamesReported(t, server)
 	}
+}
+
+// wantUnreadable sends what is no hello.
+func (p *proxy) wantUnreadable(t *testing.T, server netip.AddrPort) {
+	for number, text := range map[string]string{
+		"l7-76": "GET / HTTP/1.1\r\nHost: x.example\r\n\r\n", "l7-71": "\x16\x03\x01\x3f\xff\x02garbage",
+	} {
+		t.Run(number+"/"+server.Addr().String(), func(t *testing.T) {
+			if got, err := p.raw("deny", server, text); err == nil || errors.Is(err, unix.ETIMEDOUT) {
+				t.Errorf("%q through a profile for TLS = %v, %v, want the connection closed", text, got, err)
+			}
+		})
+	}
+}
+
+// wantNamesReported reads what the log says of the names of TestNames.
+func (p *proxy) wantNamesReported(t *testing.T, server netip.AddrPort) {
+	t.Helper()
+	r := p.reported(func(r Request) bool { return r.Server == server && r.SNI == "other.test" })
+	if !r.Denied || r.Half != "egress" || r.Profile != "allow" || r.Rule != "" || r.Generation != "1" {
+		t.Errorf("reported %+v", r)
+	}
+	r = p.reported(func(r Request) bool { return r.Server == server && r.SNI == "evil.example" })
+	if !r.Denied || r.Rule != "shop.pay.evil" || r.Profile != "deny" {
+		t.Errorf("reported %+v", r)
+	}
+	r = p.reported(func(r Request) bool { return r.Server == server && r.Opened && r.SNI == "a.b.example" })
+	if r.Denied || r.Rule != "shop.pay.stripe" || r.Generation != "1" {
+		t.Errorf("reported %+v", r)
+	}
+	p.reported(func(r Request) bool { return r.Server == server && r.Denied && r.Rule == "refused:hello" })
+	p.mu.Lock()
+	for _, r := range p.events {
+		if r.Opened && (r.SNI == "other.test" || r.SNI == "evil.example") {
+			t.Errorf("a server was connected to for a refused name: %+v", r)
+		}
+	}
+	p.mu.Unlock()
 }
 
 // TestNamesOpenSSL lets another TLS implementation knock.

@@ -39,7 +39,8 @@ type Config struct {
 	Dir string
 	// Cgroup is the folder of the cgroup in which Envoy is started; empty: that of this process.
 	Cgroup string
-	// FirstPort to LastPort are the listeners' ports, in host byte order.
+	// FirstPort to LastPort are the listeners' ports, in host byte order: as many as there are
+	// profiles in two generations, outside of net.ipv4.ip_local_port_range.
 	FirstPort, LastPort uint16
 	// Mark is set on the sockets towards servers that see the client's own address.
 	Mark uint32
