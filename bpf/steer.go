@@ -51,9 +51,9 @@ const (
 	defaultNFT      = "mpol"
 )
 
-// aliases returns the addresses that stand for resolvers while a datagram of a host
-// workload is on its way to the DNS proxy: the N-th resolver is 127.77.N/256.N%256 or
-// fd6d:706f:6c::N. Nobody outside this node sees one.
+// aliases returns the prefixes of the addresses that stand for resolvers while a datagram of a host
+// workload is on its way to the DNS proxy and back. The last two bytes are a hash of the resolver's
+// address: see alias_of in hooks.c. Nobody outside this node sees one.
 func aliases() (v4, v6 netip.Prefix) {
 	return netip.MustParsePrefix("127.77.0.0/16"), netip.MustParsePrefix("fd6d:706f:6c::/64")
 }
