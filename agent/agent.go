@@ -21,6 +21,7 @@ import (
 	"mpol/compiler/program"
 	"mpol/dnsproxy"
 	"mpol/l7proxy"
+	"mpol/lang/diag"
 )
 
 // Agent is a running node. Its parts are made by open in the order of their fields and closed in
@@ -62,23 +63,30 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := a.claim(); err != nil {
+		return err
+	}
 	fresh := !bpf.Adoptable(cfg.BPFFS)
 	if err := a.open(); err != nil {
 		return errors.Join(err, a.undo(fresh))
 	}
 	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	parts := a.serve(serveCtx)
-	err = a.replace(ctx, first)
-	if err == nil {
-		for _, d := range warnings {
-			log.Warn(d.Summary, "code", d.Code, "at", d.Span)
-		}
-		log.Info("in force", "generation", a.current.number, "policies", len(first.Rules.Policies))
-		err = a.follow(ctx, parts.failed)
+	if err = a.replace(ctx, first); err == nil {
+		a.announce(warnings)
 		fresh = false
+		err = a.follow(ctx, parts.failed)
 	}
 	stop()
 	return errors.Join(err, parts.wait(), a.undo(fresh))
+}
+
+// announce logs the generation in force and what the compiler warns of.
+func (a *Agent) announce(warnings diag.List) {
+	for _, d := range warnings {
+		a.log.Warn(d.Summary, "code", d.Code, "at", d.Span)
+	}
+	a.log.Info("in force", "generation", a.current.number, "policies", len(a.current.program.Rules.Policies))
 }
 
 // prepare looks at the machine without changing it.
@@ -94,6 +102,9 @@ func (a *Agent) prepare() error {
 	return a.checkMachine()
 }
 
+// retry is how long after a part of the machine failed a reload is tried again.
+const retry = 5 * time.Second
+
 // follow reloads the files whenever they change, until ctx is done or a part has failed.
 func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
 	w, err := watch.New(a.cfg.Policies)
@@ -102,7 +113,8 @@ func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
 	}
 	defer w.Close()
 	changes := w.Changes(ctx)
-	a.reload(ctx) // what changed between the first load and the watch
+	again := time.NewTimer(0) // at once: for what changed between the first load and the watch
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -110,29 +122,35 @@ func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
 		case err := <-failed:
 			return err
 		case <-changes:
-			a.reload(ctx)
+		case <-again.C:
+		}
+		if !a.reload(ctx) {
+			again.Reset(retry)
 		}
 	}
 }
 
 // reload brings the files as they are now into force. What is wrong with them is reported and
-// changes nothing.
-func (a *Agent) reload(ctx context.Context) {
+// changes nothing. It returns false when the files are right and something else failed.
+func (a *Agent) reload(ctx context.Context) bool {
 	p, warnings, err := load(ctx, a.cfg.Policies, a.inv)
+	changed := false
 	if err == nil {
-		err = a.replaceChanged(ctx, p)
+		changed, err = a.replaceChanged(ctx, p)
 	}
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
+	if ctx.Err() != nil {
+		return true
+	}
+	if err != nil {
 		a.log.Error("policy files rejected; the generation in force stays", "generation", a.current.number, "error", err)
 		a.reject(err)
-	default:
-		for _, d := range warnings {
-			a.log.Warn(d.Summary, "code", d.Code, "at", d.Span)
-		}
-		a.accept()
+		return errors.As(err, new(*PolicyError))
 	}
+	a.accept()
+	if changed {
+		a.announce(warnings)
+	}
+	return true
 }
 
 // undo closes every part that was opened. With everything also what outlives an agent goes.

@@ -67,14 +67,17 @@ func (a *Agent) checkMachine() error {
 	return nil
 }
 
-// open makes every part. What it made before an error, undo closes.
-func (a *Agent) open() (err error) {
+// claim makes this the only agent of the state folder.
+func (a *Agent) claim() (err error) {
 	if err := os.MkdirAll(a.cfg.State, 0o700); err != nil {
 		return fmt.Errorf("make state folder: %w", err)
 	}
-	if a.status, err = status.Listen(a.cfg.State, a.report); err != nil {
-		return err
-	}
+	a.status, err = status.Listen(a.cfg.State, a.report)
+	return err
+}
+
+// open makes every other part. What it made before an error, undo closes.
+func (a *Agent) open() error {
 	own, err := ownCgroup(a.cfg)
 	if err != nil {
 		return err

@@ -23,16 +23,12 @@ type generation struct {
 }
 
 // replaceChanged brings p into force unless it is in force already.
-func (a *Agent) replaceChanged(ctx context.Context, p *program.Program) error {
+func (a *Agent) replaceChanged(ctx context.Context, p *program.Program) (changed bool, err error) {
 	hash, err := p.Hash()
 	if err != nil || hash == a.current.hash {
-		return err
+		return false, err
 	}
-	if err := a.replace(ctx, p); err != nil {
-		return err
-	}
-	a.log.Info("in force", "generation", a.current.number, "policies", len(p.Rules.Policies))
-	return nil
+	return true, a.replace(ctx, p)
 }
 
 // replace switches from the generation in force to p:
