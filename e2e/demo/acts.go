@@ -3,16 +3,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	"mpol/agent/event"
@@ -40,110 +34,79 @@ func (a *act) row(ctx context.Context, r row) {
 // killEnvoy kills the L7 proxy: what needs it is refused until it is back.
 func (a *act) killEnvoy(ctx context.Context) error {
 	web, site := a.n.Device(0), netip.AddrPortFrom(a.f.site(a.n.AB), 80)
-	l := &live{client: web, to: site, host: "a.example"}
-	defer l.close()
-	get := func(path string) func(context.Context) string { return curl(web, a.f, "http://a.example"+path) }
+	l := &lab.Live{Client: web, To: site, Host: "a.example"}
+	defer l.Close()
+	fresh := func(path string) func(context.Context) string { return curl(web, a.f, "http://a.example"+path) }
 	a.row(ctx, row{
 		who: "web", what: "GET /public/live on a connection that stays open", want: "200", name: "live",
-		try: l.try("/public/live"), rule: "shop.web.feed", event: request("web", "GET /public/live"),
+		try: get(l, "/public/live"), rule: "shop.web.feed", event: request("web", "GET /public/live"),
 	})
-	if err := a.kill(); err != nil {
+	if err := a.n.Envoy().Kill(); err != nil {
 		return err
 	}
 	a.row(ctx, row{
-		who: "web", what: "the same connection after kill -9 of Envoy", want: closed, alive: "back",
-		try: l.try("/public/live"),
+		who: "web", what: "the same connection after kill -9 of Envoy", want: lab.Closed, alive: "back",
+		try: get(l, "/public/live"),
 	})
 	a.row(ctx, row{
-		who: "web", what: "a new connection while there is no Envoy", want: refused, alive: "back",
-		try: get("/public/new"),
+		who: "web", what: "a new connection while there is no Envoy", want: lab.Refused, alive: "back",
+		try: fresh("/public/new"),
 		event: func(e event.Event) bool {
 			return e.Kind == event.Flow && e.Workload == "web" && e.Destination == site && e.Reason == "no listener"
 		},
 	})
 	err := lab.Wait(20*time.Second, "Envoy's return", func() error {
-		if got := get("/public/waiting")(ctx); got != "200" {
+		if got := fresh("/public/waiting")(ctx); got != "200" {
 			return errors.New(got)
 		}
 		return nil
 	})
 	a.row(ctx, row{
 		who: "web", what: "a new connection once Envoy is back", want: "200", name: "back",
-		try: get("/public/back"), rule: "shop.web.feed", event: request("web", "GET /public/back"),
+		try: fresh("/public/back"), rule: "shop.web.feed", event: request("web", "GET /public/back"),
 	})
 	return err
-}
-
-// kill ends every process in Envoy's cgroup and waits until they are gone.
-func (a *act) kill() error {
-	path := filepath.Join(a.n.Envoy().Path, "cgroup.procs")
-	pids := func() ([]string, error) {
-		text, err := os.ReadFile(path)
-		return strings.Fields(string(text)), err
-	}
-	found, err := pids()
-	if err != nil || len(found) == 0 {
-		return fmt.Errorf("no Envoy runs: %w", errors.Join(err, errors.New("its cgroup is empty")))
-	}
-	for _, text := range found {
-		pid, err := strconv.Atoi(text)
-		if err != nil {
-			return err
-		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			return fmt.Errorf("kill Envoy: %w", err)
-		}
-	}
-	return lab.Wait(5*time.Second, "Envoy's end", func() error {
-		for _, pid := range found {
-			stat, err := os.ReadFile("/proc/" + pid + "/stat")
-			if err == nil && !bytes.Contains(stat, []byte(") Z")) {
-				return errors.New("it is still there")
-			}
-		}
-		return nil
-	})
 }
 
 // edits changes the policy under live connections, then breaks it.
 func (a *act) edits(ctx context.Context) error {
 	site := netip.AddrPortFrom(a.f.site(a.n.AB), 80)
 	pay := netip.AddrPortFrom(a.f.address(a.n.Workloads[2]), 9443)
-	requests := &live{client: a.n.Device(0), to: site, host: "a.example"}
-	defer requests.close()
-	packets := &live{client: a.n.Device(1), to: pay, host: "pay"}
-	defer packets.close()
+	requests := &lab.Live{Client: a.n.Device(0), To: site, Host: "a.example"}
+	defer requests.Close()
+	packets := &lab.Live{Client: a.n.Device(1), To: pay, Host: "pay"}
+	defer packets.Close()
 	a.row(ctx, row{
 		who: "web", what: "GET /public/edit on a live connection", want: "200", name: "before",
-		try: requests.try("/public/edit"), rule: "shop.web.feed", event: request("web", "GET /public/edit"),
+		try: get(requests, "/public/edit"), rule: "shop.web.feed", event: request("web", "GET /public/edit"),
 	})
 	a.row(ctx, row{
 		who: "cart", what: "a request to pay:9443 on a live connection", want: "200", name: "before pay",
-		try: packets.try("/"), rule: "shop.cart.charge", event: flow("cart", pay),
+		try: get(packets, "/"), rule: "shop.cart.charge", event: flow("cart", pay),
 	})
 	if err := a.n.Apply(ctx, file, `GET "/public/**"`, `GET "/news/**"`); err != nil {
 		return err
 	}
 	a.row(ctx, row{
 		who: "web", what: `the same, after the edit of feed to GET "/news/**"`, want: "403", alive: "before",
-		try: requests.try("/public/edit"), rule: byDefault, event: request("web", "GET /public/edit"),
+		try: get(requests, "/public/edit"), rule: byDefault, event: request("web", "GET /public/edit"),
 	})
 	a.row(ctx, row{
 		who: "cart", what: "the live connection that the edit does not concern", want: "200", name: "still pay",
-		try: packets.try("/"),
+		try: get(packets, "/"),
 	})
 	if err := a.n.Apply(ctx, file, "charge: allow to pay", "charge: deny to pay"); err != nil {
 		return err
 	}
 	a.row(ctx, row{
-		who: "cart", what: "the same, after the edit of charge to deny", want: closed, alive: "still pay",
-		try: packets.try("/"), rule: "shop.cart.charge", event: flow("cart", pay),
+		who: "cart", what: "the same, after the edit of charge to deny", want: lab.Closed, alive: "still pay",
+		try: get(packets, "/"), rule: "shop.cart.charge", event: flow("cart", pay),
 	})
 	return a.broken(ctx, requests)
 }
 
 // broken writes a file with a mistake: nothing on the node changes, and status says why.
-func (a *act) broken(ctx context.Context, l *live) error {
+func (a *act) broken(ctx context.Context, l *lab.Live) error {
 	before, err := a.n.Status(ctx)
 	if err != nil {
 		return err
@@ -152,17 +115,18 @@ func (a *act) broken(ctx context.Context, l *live) error {
 		return err
 	}
 	a.row(ctx, row{
-		who: "node", what: "mpol status after an edit to 'default denny'", want: "rejected, the generation stays",
+		who: "node", what: "mpol status after an edit to 'default denny'", want: "rejected",
 		try: func(ctx context.Context) string { return a.rejected(ctx, before.Generation) },
 	})
 	a.row(ctx, row{
 		who: "web", what: "GET /news/1 on the live connection", want: "200",
-		try: l.try("/news/1"), rule: "shop.web.feed", event: request("web", "GET /news/1"),
+		try: get(l, "/news/1"), rule: "shop.web.feed", event: request("web", "GET /news/1"),
 	})
 	return nil
 }
 
-// rejected waits until the agent has seen the broken file and says what came of it.
+// rejected waits until the agent has seen the broken file and says what came of it: the generation
+// must stay.
 func (a *act) rejected(ctx context.Context, generation uint32) string {
 	var r status.Report
 	err := lab.Wait(10*time.Second, "the agent's refusal", func() (err error) {
@@ -179,5 +143,5 @@ func (a *act) rejected(ctx context.Context, generation uint32) string {
 	case len(r.Diagnostics) == 0:
 		return "rejected without a diagnostic"
 	}
-	return "rejected, the generation stays"
+	return "rejected"
 }

@@ -62,10 +62,10 @@ func demo(ctx context.Context, out io.Writer, mpol, envoy, policies string) (err
 		return err
 	}
 	if wrong > 0 {
-		return fmt.Errorf("%d of %d rows are not what the policy says", wrong, len(results))
+		return fmt.Errorf("%d of %d lines are not what the policy says", wrong, len(lines(results)))
 	}
-	fmt.Fprintf(out, "\n%d rows, each as the policy says.\n", len(results))
-	return nil
+	_, err = fmt.Fprintf(out, "\nEach of %d tries came out as the policy says.\n", len(results))
+	return err
 }
 
 // play tries everything in order; what was tried before an error is returned with it.

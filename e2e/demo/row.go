@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -85,33 +86,71 @@ func (r row) run(ctx context.Context, family string, events *node.Tail) result {
 	return res
 }
 
-// print writes the table and returns how many rows are wrong.
-func print(w io.Writer, results []result) (wrong int, err error) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	numbers := map[string]int{}
-	for i := range results {
-		if results[i].name != "" {
-			numbers[results[i].family+results[i].name] = i + 1
+// line is a row of the table: one thing tried, over one family or over both.
+type line struct {
+	over   []result // in the order of the families
+	failed []string
+}
+
+// lines joins the results of one row over several families.
+func lines(results []result) []line {
+	var all []line
+	for _, r := range results {
+		i := slices.IndexFunc(all, func(l line) bool {
+			return l.over[0].who == r.who && l.over[0].what == r.what && l.over[len(l.over)-1].family != r.family
+		})
+		if i < 0 {
+			all = append(all, line{})
+			i = len(all) - 1
+		}
+		all[i].over = append(all[i].over, r)
+		if r.failure != "" {
+			all[i].failed = append(all[i].failed, r.family+": "+r.failure)
 		}
 	}
-	fmt.Fprintln(t, " #\tip\twho\ttried\thappened\tdecided by\tat\talive\t")
-	for i := range results {
-		r := &results[i]
+	return all
+}
+
+// happened says what each family's try gave.
+func (l line) happened(family string) string {
+	for _, r := range l.over {
+		if r.family == family {
+			return r.got
+		}
+	}
+	return ""
+}
+
+// print writes the table and returns how many lines are wrong.
+func print(w io.Writer, results []result) (wrong int, err error) {
+	all := lines(results)
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, " #\twho\ttried\tIPv4\tIPv6\tdecided by\tat\talive")
+	for i, l := range all {
+		r := l.over[0]
 		alive := ""
 		if r.alive != "" {
-			n := numbers[r.family+r.alive]
-			if n == 0 || results[n-1].failure != "" {
-				r.failure = strings.TrimPrefix(r.failure+"; its positive control failed: "+r.alive, "; ")
+			n := slices.IndexFunc(all, func(o line) bool { return o.over[0].name == r.alive })
+			if n < 0 || len(all[n].failed) > 0 {
+				l.failed = append(l.failed, "its positive control failed: "+r.alive)
 			}
-			alive = fmt.Sprintf("see %d", n)
+			alive = fmt.Sprintf("see %d", n+1)
 		}
-		sign := ""
-		if r.failure != "" {
-			sign = "WRONG: " + r.failure
+		if len(l.failed) > 0 {
+			alive += " WRONG: " + strings.Join(l.failed, "; ")
 			wrong++
 		}
-		fmt.Fprintf(t, "%2d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			i+1, r.family, r.who, r.what, r.got, r.decidedBy(), r.place(), alive, sign)
+		fmt.Fprintf(t, "%2d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			i+1, r.who, r.what, l.happened("IPv4"), l.happened("IPv6"), r.decidedBy(), r.place(), alive)
 	}
-	return wrong, t.Flush()
+	if err := t.Flush(); err != nil {
+		return wrong, err
+	}
+	for l := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(l, " \n")); err != nil {
+			return wrong, err
+		}
+	}
+	return wrong, nil
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"net/netip"
 
 	"mpol/agent/event"
@@ -87,23 +86,21 @@ func (n *shop) nameRows(f family) []row {
 			try: dig(web, f, "b.example"), rule: byDefault, event: question("web", "b.example", f.typ),
 		},
 		{
-			who: "cart", what: fmt.Sprintf("GET %s (the address that web learned)", url(ab, 80, "/public/x")),
-			want: refused, alive: "get a", try: curl(cart, f, url(ab, 80, "/public/x")),
-			rule: byDefault, event: flow("cart", at(ab, 80)),
+			who: "cart", what: "GET /public/x at the address that web learned", want: lab.Refused, alive: "get a",
+			try: curl(cart, f, url(ab, 80, "/public/x")), rule: byDefault, event: flow("cart", at(ab, 80)),
 		},
 		{
 			who: "web", what: "GET https://a.example/", want: "200", name: "tls a",
 			try: curl(web, f, "https://a.example/"), rule: "shop.web.feed-tls", event: serverName("web", "a.example"),
 		},
 		{
-			who: "web", what: "GET https://b.example/ at a.example's address", want: closed, alive: "tls a",
+			who: "web", what: "GET https://b.example/ at a.example's address", want: lab.Closed, alive: "tls a",
 			try:  curl(web, f, "--connect-to", elsewhere, "https://b.example/"),
 			rule: byDefault, event: serverName("web", "b.example"),
 		},
 		{
-			who: "web", what: fmt.Sprintf("GET %s (c.example, not looked up)", url(c, 80, "/")),
-			want: refused, alive: "get c", try: curl(web, f, url(c, 80, "/")),
-			rule: byDefault, event: flow("web", at(c, 80)),
+			who: "web", what: "GET / at c.example's address, not looked up", want: lab.Refused, alive: "get c",
+			try: curl(web, f, url(c, 80, "/")), rule: byDefault, event: flow("web", at(c, 80)),
 		},
 		{
 			who: "web", what: "GET http://c.example/", want: "200", name: "get c",
@@ -138,15 +135,15 @@ func (n *shop) shopRows(f family) []row {
 			try: curl(cart, f, url(address(2), 9443, "/")), rule: "shop.cart.charge", event: flow("cart", to(2, 9443)),
 		},
 		{
-			who: "web", what: "GET pay:9443/ (its egress)", want: refused, alive: "get pay",
+			who: "web", what: "GET pay:9443/ (its egress)", want: lab.Refused, alive: "get pay",
 			try: curl(web, f, url(address(2), 9443, "/")), rule: byDefault, event: flow("web", to(2, 9443)),
 		},
 		{
-			who: "web", what: "ping cart", want: answered, name: "ping cart",
+			who: "web", what: "ping cart", want: lab.Answered, name: "ping cart",
 			try: ping(web, n.Workloads[1], f), rule: "shop.web.probe", event: echo("web", f, address(1)),
 		},
 		{
-			who: "cart", what: "ping web", want: refused, alive: "ping cart",
+			who: "cart", what: "ping web", want: lab.Refused, alive: "ping cart",
 			try: ping(cart, n.Workloads[0], f), rule: byDefault, event: echo("cart", f, address(0)),
 		},
 		{
@@ -154,7 +151,7 @@ func (n *shop) shopRows(f family) []row {
 			try: curl(outside, f, url(address(0), 8443, "/")), rule: "shop.web.edge", event: flow("", to(0, 8443)),
 		},
 		{
-			who: "outside", what: "GET web:8080/ (its ingress)", want: refused, alive: "edge",
+			who: "outside", what: "GET web:8080/ (its ingress)", want: lab.Refused, alive: "edge",
 			try: curl(outside, f, url(address(0), 8080, "/")), rule: byDefault, event: flow("", to(0, 8080)),
 		},
 	}
@@ -172,7 +169,7 @@ func (n *shop) hostRows(f family) []row {
 			rule: "shop.report.mirror", event: flow("report", mirror),
 		},
 		{
-			who: "report", what: fmt.Sprintf("GET %s", url(c, 80, "/")), want: refused, alive: "mirror",
+			who: "report", what: "GET http://c.example/ by address", want: lab.Refused, alive: "mirror",
 			try: curl(r, f, url(c, 80, "/")), rule: byDefault, event: flow("report", other),
 		},
 		{
@@ -200,7 +197,7 @@ func (n *shop) hostRows(f family) []row {
 		},
 		{
 			// A connect with no source yet cannot know how pay's ingress sees it: the packet is dropped.
-			who: "report", what: "GET pay:9443/ (pay's ingress)", want: silent, alive: "get pay",
+			who: "report", what: "GET pay:9443/ (pay's ingress)", want: lab.Silent, alive: "get pay",
 			try:  curl(r, f, url(address(2), 9443, "/")),
 			rule: byDefault, event: flow("report", netip.AddrPortFrom(address(2), 9443)),
 		},
