@@ -36,14 +36,23 @@ func TestRouted(t *testing.T) {
 		}
 	})
 	client, server := routedHost(t, l, "client", 1), routedHost(t, l, "server", 2)
-	var commands []string
-	for _, family := range []struct{ v, nf, listener string }{{"-4", "ip", "127.0.0.1"}, {"-6", "ip6", "[::1]"}} {
-		commands = append(commands,
-			"ip "+family.v+" rule add fwmark 0x77 lookup 100", "ip "+family.v+" route add local default dev lo table 100",
-			fmt.Sprintf("nft add rule inet l7test prerouting iifname l7client meta l4proto tcp meta nfproto %s tproxy %s to %s:%d meta mark set 0x77 accept",
-				map[string]string{"ip": "ipv4", "ip6": "ipv6"}[family.nf], family.nf, family.listener, port))
+	t.Cleanup(func() {
+		run(t, "nft delete table inet l7routed", "ip -4 rule del lookup 100", "ip -6 rule del lookup 100")
+	})
+	run(t,
+		"nft add table inet l7routed",
+		"nft add chain inet l7routed prerouting { type filter hook prerouting priority mangle ; }",
+		"nft add rule inet l7routed prerouting iifname l7server socket transparent 1 meta mark set 0x77 accept",
+	)
+	for _, f := range []struct{ option, protocol, word, listener string }{
+		{"-4", "ipv4", "ip", "127.0.0.1"}, {"-6", "ipv6", "ip6", "[::1]"},
+	} {
+		run(t,
+			"ip "+f.option+" rule add fwmark 0x77 lookup 100",
+			"ip "+f.option+" route replace local default dev lo table 100",
+			fmt.Sprintf("nft add rule inet l7routed prerouting iifname l7client meta nfproto %s meta l4proto tcp "+
+				"tproxy %s to %s:%d meta mark set 0x77 accept", f.protocol, f.word, f.listener, port))
 	}
-	run(t, append(commands, "nft add rule inet l7test prerouting iifname l7server socket transparent 1 meta mark set 0x77 accept")...)
 	for _, setting := range []string{"ipv4/ip_forward=1", "ipv6/conf/all/forwarding=1", "ipv4/conf/all/rp_filter=0"} {
 		setting, value, _ := strings.Cut(setting, "=")
 		if err := os.WriteFile("/proc/sys/net/"+setting, []byte(value), 0); err != nil {
@@ -93,6 +102,9 @@ func routedHost(t *testing.T, l *lab.Lab, name string, number int) *lab.Host {
 	run(t,
 		"ip link add "+device+" type veth peer name eth0 netns "+host.Namespace,
 		"ip link set "+device+" up",
+	)
+	t.Cleanup(func() { run(t, "ip link del "+device) })
+	run(t,
 		fmt.Sprintf("ip addr add 10.77.%d.1/24 dev %s", number, device),
 		fmt.Sprintf("ip addr add fd77:%d::1/64 dev %s nodad", number, device),
 		inside+"link set eth0 up",
