@@ -114,6 +114,12 @@ static __always_inline int merge(struct half_verdict *h, const struct entry *v)
 	return won;
 }
 
+/* Whether a name set's verdict is an allow of a rule: only then it has a say in the profile. */
+static __always_inline int takes_part(const struct entry *v)
+{
+	return (v->rank & 3) == RANK_ALLOW;
+}
+
 /* Merges what the client has learned about the server's address into its egress half. */
 static __always_inline void merge_names(struct half_verdict *h, __u32 flags,
 					const struct question *q, const struct addr *server)
@@ -126,7 +132,8 @@ static __always_inline void merge_names(struct half_verdict *h, __u32 flags,
 	if (!(flags & TABLE_NAMES) || (q->server.flags & PARTY_OWNED))
 		return;
 	if (q->kept && !find_entry(h->table, flags, q->kept, q, &v)) {
-		h->taking[SLOTS] = q->kept;
+		if (takes_part(&v))
+			h->taking[SLOTS] = q->kept;
 		if (merge(h, &v))
 			h->name = q->kept;
 	}
@@ -141,7 +148,8 @@ static __always_inline void merge_names(struct half_verdict *h, __u32 flags,
 			continue;
 		if (find_entry(h->table, flags, class, q, &v))
 			continue;
-		h->taking[i] = class;
+		if (takes_part(&v))
+			h->taking[i] = class;
 		if (merge(h, &v))
 			h->name = class;
 	}

@@ -187,6 +187,9 @@ func (l *lowering) lowerAddresses() error {
 		local[b.Workload] = b.Interface != ""
 	}
 	for _, a := range l.tables.Addresses {
+		if a.Prefix.Addr().Is4In6() {
+			continue // the programs refuse such packets, and keep IPv4 there
+		}
 		who := datapathParty{Identity: l.identities[a.Identity], Cell: uint32(a.Cell)}
 		if a.Owned {
 			who.Flags |= uint32(datapathPartyFlagPARTY_OWNED)

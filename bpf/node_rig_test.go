@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,6 +59,8 @@ type node struct {
 	inv    program.Inventory
 	mu     sync.Mutex
 	events []Event
+	// stopEvents ends the collection of events.
+	stopEvents func()
 }
 
 const (
@@ -155,12 +158,13 @@ func (n *node) load() {
 			n.events = append(n.events, e)
 		})
 	}()
-	n.t.Cleanup(func() {
+	n.stopEvents = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			n.t.Error(err)
 		}
 	})
+	n.t.Cleanup(n.stopEvents)
 }
 
 // compile compiles the rules of a package; the package line and the workloads are added.
@@ -171,6 +175,19 @@ func (n *node) compile(policies string) *program.Program {
 
 func compileFor(t testing.TB, inv program.Inventory, policies string) *program.Program {
 	t.Helper()
+	p, diags := compileText(inv, policies)
+	for _, d := range diags {
+		if p == nil {
+			t.Errorf("%s: %s", d.Span, d.Summary)
+		}
+	}
+	if p == nil {
+		t.Fatalf("this does not compile: %s", policies)
+	}
+	return p
+}
+
+func compileText(inv program.Inventory, policies string) (*program.Program, diag.List) {
 	var text strings.Builder
 	text.WriteString("package t\n")
 	for _, w := range inv.Workloads {
@@ -180,20 +197,11 @@ func compileFor(t testing.TB, inv program.Inventory, policies string) *program.P
 	file, diags := lang.Parse("t.mpol", []byte(text.String()))
 	module, more := check.Check([]*lang.File{file}, check.Options{})
 	diags = append(diags, more...)
-	var p *program.Program
-	if module != nil {
-		p, more = compiler.Compile(module, inv)
-		diags = append(diags, more...)
+	if isError := func(d diag.Diagnostic) bool { return d.Severity == diag.Error }; slices.ContainsFunc(diags, isError) {
+		return nil, diags
 	}
-	for _, d := range diags {
-		if d.Severity == diag.Error {
-			t.Fatalf("%s: %s\n%s", d.Span, d.Summary, text.String())
-		}
-	}
-	if p == nil {
-		t.Fatalf("nothing compiled: %v", diags)
-	}
-	return p
+	p, more := compiler.Compile(module, inv)
+	return p, append(diags, more...)
 }
 
 // apply puts policies into force.

@@ -93,6 +93,13 @@ static __always_inline void set_v4(struct addr *to, __be32 from)
 	__builtin_memcpy(&to->byte[12], &from, 4);
 }
 
+static __always_inline int is_mapped(const struct addr *a)
+{
+	const __u32 *word = (const __u32 *)a;
+
+	return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
+}
+
 static __always_inline int same_addr(const struct addr *x, const struct addr *y)
 {
 	const __u64 *a = (const __u64 *)x, *b = (const __u64 *)y;
@@ -131,6 +138,9 @@ static __always_inline int parse_ends(struct __sk_buff *skb, struct tuple *t, __
 		return -DROP_UNPARSABLE;
 	__builtin_memcpy(&t->src, &ip6.saddr, 16);
 	__builtin_memcpy(&t->dst, &ip6.daddr, 16);
+	/* Nobody may pass for an IPv4 address by IPv6 (RFC 4942, 2.2). */
+	if (is_mapped(&t->src) || is_mapped(&t->dst))
+		return -DROP_UNPARSABLE;
 	*hops = ip6.hop_limit;
 	next = ip6.nexthdr;
 	off += sizeof(ip6);

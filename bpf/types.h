@@ -166,6 +166,8 @@ enum range_bits {
 	RANGE_FIXED = 80, /* bits of table, class and protocol */
 };
 
+#define RANK_ALLOW 1 /* rank modulo 4 of a rule that allows */
+
 /* A verdict of a table, read by one load of 8 bytes. */
 struct entry {
 	__u8 flags; /* ENTRY_ flags, L7 kind in the upper four bits */
