@@ -41,7 +41,7 @@ func (a *act) killEnvoy(ctx context.Context) error {
 		who: "web", what: "GET /public/live on a connection that stays open", want: "200", name: "live",
 		try: get(l, "/public/live"), rule: "shop.web.feed", event: request("web", "GET /public/live"),
 	})
-	if err := a.n.Envoy().Kill(); err != nil {
+	if err := a.n.KillEnvoy(); err != nil {
 		return err
 	}
 	a.row(ctx, row{

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -41,11 +42,34 @@ func (c *Cgroup) ID() (uint64, error) {
 	return info.Sys().(*syscall.Stat_t).Ino, nil
 }
 
-// Kill ends every process in c and below it and waits until the last one is gone.
+// Kill ends every process in c and below it and waits until the last one is gone. Some kernels
+// kill also what is born into c later (CLONE_INTO_CGROUP): c is good only for Remove then.
 func (c *Cgroup) Kill() error {
 	if err := os.WriteFile(filepath.Join(c.Path, "cgroup.kill"), []byte("1"), 0); err != nil {
 		return fmt.Errorf("kill cgroup: %w", err)
 	}
+	return c.WaitEmpty()
+}
+
+// Pids are the processes in c itself.
+func (c *Cgroup) Pids() ([]int, error) {
+	text, err := os.ReadFile(filepath.Join(c.Path, "cgroup.procs"))
+	if err != nil {
+		return nil, fmt.Errorf("read processes of cgroup: %w", err)
+	}
+	var pids []int
+	for _, field := range strings.Fields(string(text)) {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			return nil, fmt.Errorf("read processes of cgroup: %w", err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
+}
+
+// WaitEmpty waits until the last thread in c and below it has given up its files and sockets.
+func (c *Cgroup) WaitEmpty() error {
 	return Wait(10*time.Second, "empty cgroup "+c.Path, func() error {
 		events, err := os.ReadFile(filepath.Join(c.Path, "cgroup.events"))
 		if err != nil {

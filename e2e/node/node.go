@@ -135,6 +135,21 @@ func (n *Node) Service(name string) lab.Client {
 // Envoy is the cgroup in which the agent runs Envoy.
 func (n *Node) Envoy() *lab.Cgroup { return &lab.Cgroup{Path: filepath.Join(n.own, "envoy")} }
 
+// KillEnvoy kills Envoy and returns when its sockets are gone; the agent starts another a second
+// later.
+func (n *Node) KillEnvoy() error {
+	pids, err := n.Envoy().Pids()
+	if err != nil || len(pids) == 0 {
+		return fmt.Errorf("no Envoy runs: %w", errors.Join(err, errors.New("its cgroup is empty")))
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			return fmt.Errorf("kill Envoy: %w", err)
+		}
+	}
+	return n.Envoy().WaitEmpty()
+}
+
 // Command is the mpol binary with a verb, on the node.
 func (n *Node) Command(ctx context.Context, args ...string) *lab.Command {
 	return n.World.Node.Command(ctx, n.mpol, args...)
