@@ -88,7 +88,7 @@ policy w1 for w1 { egress { site: allow to "c.example" on tcp/8080 } }
 policy w2 for w2 { egress { site: allow to "c.example" on tcp/8080 } }
 `
 
-func nameSet(t *testing.T, p *program.Program, workload string) SetKey {
+func nameSet(t testing.TB, p *program.Program, workload string) SetKey {
 	t.Helper()
 	for _, b := range p.Tables.Subjects {
 		if b.Workload == workload {

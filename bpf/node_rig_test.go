@@ -49,7 +49,7 @@ func (b *book) Number(kind, key string) (uint32, error) {
 // node is a world whose node is judged: w1, w2 and w3 behind devices, svc and app in cgroups.
 type node struct {
 	*lab.World
-	t      *testing.T
+	t      testing.TB
 	cfg    Config
 	d      *Datapath
 	root   *lab.Cgroup
@@ -71,7 +71,7 @@ const (
 )
 
 // newNode builds the node and loads the datapath; no generation is in force yet.
-func newNode(t *testing.T, edit func(*Config)) *node {
+func newNode(t testing.TB, edit func(*Config)) *node {
 	t.Helper()
 	n := &node{World: lab.TestWorld(t, lab.WorldConfig{}), t: t}
 	sub := func(name string) *lab.Cgroup {
