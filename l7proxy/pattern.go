@@ -65,7 +65,7 @@ func anchored(expression, tail string, fold bool) string {
 func pathRegexp(p program.PathPattern, deny bool) string {
 	if p.Regexp != "" {
 		if deny {
-			return `(?:` + p.Regexp + `)/?`
+			return `(?:` + withoutSlash(p.Regexp) + `)/?`
 		}
 		return p.Regexp
 	}
@@ -87,6 +87,16 @@ func pathRegexp(p program.PathPattern, deny bool) string {
 		b.WriteByte('/')
 	}
 	return b.String()
+}
+
+// withoutSlash cuts a slash at the end of an expression, where it is one and no part of an escape.
+func withoutSlash(expression string) string {
+	for _, slash := range []string{`\/`, `/`} {
+		if cut, ok := strings.CutSuffix(expression, slash); ok && !strings.HasSuffix(cut, `\`) {
+			return cut
+		}
+	}
+	return expression
 }
 
 // segmentRegexp closes two gaps between the judged form of a path and Envoy's: Envoy leaves the

@@ -107,6 +107,10 @@ func TestPathRegexp(t *testing.T) {
 		{program.PathPattern{Regexp: "/a|/b"}, "/ab", false, false},
 		{program.PathPattern{Regexp: "/a|/b"}, "/x/b", false, false},
 		{program.PathPattern{Regexp: "/a|/b"}, "/A/", false, true},
+		{program.PathPattern{Regexp: "/[ab]/"}, "/a", false, true},
+		{program.PathPattern{Regexp: `/a\/`}, "/a", false, true},
+		{program.PathPattern{Regexp: `/a\/`}, "/a/", true, true},
+		{program.PathPattern{Regexp: `/a\\`}, `/a\`, true, true},
 	} {
 		if got := match(anchored(pathRegexp(c.pattern, false), "", false), c.path); got != c.allow {
 			t.Errorf("allow %q matches %q: %v, want %v", c.pattern.Text+c.pattern.Regexp, c.path, got, c.allow)

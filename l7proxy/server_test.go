@@ -3,9 +3,13 @@
 package l7proxy
 
 import (
+	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"mpol/compiler/program"
 )
@@ -84,5 +88,25 @@ func TestServer(t *testing.T) {
 				t.Errorf("reported %+v", r)
 			}
 		})
+	}
+}
+
+// TestPlace looks at where Envoy runs: what ends this process or its cgroup must not end it.
+func TestPlace(t *testing.T) {
+	p := newProxy(t)
+	p.apply("1", []program.Profile{publicOnly("k")})
+	pid := p.envoy()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil || !strings.HasSuffix(strings.TrimSpace(string(text)), "/envoy") {
+		t.Errorf("cgroup of Envoy: %q, %v", text, err)
+	}
+	if session, err := unix.Getsid(pid); err != nil || session != pid {
+		t.Errorf("session of Envoy = %d, %v, want its own", session, err)
+	}
+	for _, name := range []string{"", adminFile, portsFile, pidFile} {
+		info, err := os.Stat(p.config.path(name))
+		if err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%q: %v, %v, want it for root alone", name, info.Mode(), err)
+		}
 	}
 }
