@@ -239,12 +239,15 @@ int socket_out(struct __sk_buff *skb)
 }
 
 /* Whether a process of ours has just sent this packet. Its record serves once. */
-static __always_inline int from_proxy(struct __sk_buff *skb, const struct context *c)
+__noinline int from_proxy(struct __sk_buff *skb, const struct context *c)
 {
-	const struct packet *p = &c->packet;
+	const struct packet *p;
 	struct origin *o;
 	int fresh;
 
+	if (!c)
+		return 0;
+	p = &c->packet;
 	if (skb->ifindex != LOOPBACK || p->kind != PACKET_FLOW)
 		return 0;
 	o = bpf_map_lookup_elem(&origins, &p->tuple);
