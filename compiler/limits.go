@@ -51,6 +51,7 @@ func (c *compilation) checkInventory() {
 
 // checkLimits reports what verdicts cannot express, and what this version does not do.
 func (c *compilation) checkLimits() {
+	c.checkSupported()
 	if len(c.rules.Tiers) > (rankDefault-1)/ranksATier {
 		c.diags.Add(diag.Diagnostic{Code: CodeTooMany, Summary: fmt.Sprintf("%d tiers are more than 63", len(c.rules.Tiers))})
 	}
@@ -79,9 +80,6 @@ func (c *compilation) checkRule(r *program.Rule, d program.Direction) {
 	rule := c.places[r.ID].rule
 	add := func(code diag.Code, span diag.Span, help, format string, args ...any) {
 		c.diags.Add(diag.Diagnostic{Code: code, Span: span, Summary: fmt.Sprintf(format, args...), Help: help})
-	}
-	if r.Action == program.Pass {
-		add(diag.NotSupported, rule.PlaceSpan, "", "a rule that passes is not supported yet")
 	}
 	if d == program.Ingress && hasDomain(r.Peers) {
 		add(diag.DomainIngress, rule.PeersSpan, "", "a domain is a peer in egress only")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -90,6 +91,9 @@ func (r *Rule) text(d Direction) string {
 		l4[i] = l.String()
 	}
 	text := fmt.Sprintf("%s %s %s on %s", r.Action, word, r.Peers, strings.Join(l4, ", "))
+	if r.Audit {
+		text = "audit " + text
+	}
 	if r.L7 != nil {
 		text += " " + r.L7.String()
 	}
@@ -307,6 +311,15 @@ func kindOf(r RequestRule) L7Kind {
 // String returns l as the language writes it.
 func (l *L7) String() string {
 	var parts []string
+	switch {
+	case l.Pinned:
+		return "tls pinned"
+	case len(l.GRPC) > 0:
+		for _, g := range l.GRPC {
+			parts = append(parts, strconv.Quote(g.String()))
+		}
+		return fmt.Sprintf("grpc { %s }", strings.Join(parts, ", "))
+	}
 	switch l.Kind {
 	case L7HTTP:
 		for _, h := range l.HTTP {
@@ -335,5 +348,22 @@ func (h HTTPRequest) String() string {
 	if h.Host != nil {
 		text += fmt.Sprintf(" host %q", string(*h.Host))
 	}
+	for _, c := range h.Headers {
+		text += fmt.Sprintf(" header %q %s", c.Name, c.Op)
+		if c.Op > HeaderAbsent {
+			text += fmt.Sprintf(" %q", c.Value)
+		}
+	}
+	if h.Upgrade != "" {
+		text += fmt.Sprintf(" upgrade %q", h.Upgrade)
+	}
 	return text
+}
+
+// String returns g as the language writes it, without quotes.
+func (g GRPCMethod) String() string {
+	if g.Method == "" {
+		return g.Service + "/*"
+	}
+	return g.Service + "/" + g.Method
 }

@@ -38,8 +38,11 @@ type Policy struct {
 	Name    string  `json:"name"` // package.policy
 	Tier    int     `json:"tier"` // index into Rules.Tiers
 	Subject Subject `json:"subject"`
-	Ingress *Block  `json:"ingress,omitempty"`
-	Egress  *Block  `json:"egress,omitempty"`
+	// Audit policies govern nothing and decide nothing, and so do audit rules: they report where the
+	// verdict would be another one without the mark.
+	Audit   bool   `json:"audit,omitempty"`
+	Ingress *Block `json:"ingress,omitempty"`
+	Egress  *Block `json:"egress,omitempty"`
 }
 
 // Block returns the rules of a direction, nil when the policy lacks it.
@@ -50,9 +53,11 @@ func (p *Policy) Block(d Direction) *Block {
 	return p.Egress
 }
 
-// Subject says whom a policy governs: every workload, or those that a selector meets.
+// Subject says whom a policy governs: every workload, the host, or the workloads that a selector
+// meets.
 type Subject struct {
 	All      bool      `json:"all,omitempty"`
+	Host     bool      `json:"host,omitempty"`
 	Selector *Selector `json:"selector,omitempty"`
 }
 
@@ -72,9 +77,22 @@ type Rule struct {
 	L7     *L7    `json:"l7,omitempty"`
 	Log    bool   `json:"log,omitempty"`
 	Reject bool   `json:"reject,omitempty"`
+	Audit  bool   `json:"audit,omitempty"` // see Policy.Audit
 	// Resolvers answer for the domain peers of the rule; addresses, from the inventory when the
 	// policy names none.
 	Resolvers []netip.Addr `json:"resolvers,omitempty"`
+}
+
+// Resolver is DNS servers whose answers are believed. One that is Node stands for the resolvers of
+// the agent's configuration and has neither peers nor ports of its own.
+type Resolver struct {
+	Name  string `json:"name"` // package.resolver, or "node"
+	Node  bool   `json:"node,omitempty"`
+	Peers Peers  `json:"peers,omitzero"` // one prefix, one selector of workloads, or the host
+	L4    []L4   `json:"l4,omitempty"`   // udp and tcp
+	// For are the names that it is believed for, besides being names of the domain peer; empty is
+	// every name.
+	For []NamePattern `json:"for,omitempty"`
 }
 
 // Peers is a union less a union.
@@ -96,11 +114,12 @@ const (
 	PeerSelector                  // workloads that Selector meets
 	PeerPrefix                    // Prefix, whoever owns the address
 	PeerDomain                    // Domain
+	PeerSame                      // workloads whose label Key exists and equals the subject's
 )
 
 // String returns the word of the language or the noun for the kind.
 func (k PeerKind) String() string {
-	return [...]string{"any", "workloads", "host", "world", "internet", "selector", "prefix", "domain"}[k]
+	return [...]string{"any", "workloads", "host", "world", "internet", "selector", "prefix", "domain", "same"}[k]
 }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -112,6 +131,7 @@ type Peer struct {
 	Selector *Selector    `json:"selector,omitempty"`
 	Prefix   netip.Prefix `json:"prefix,omitzero"`
 	Domain   *Domain      `json:"domain,omitempty"`
+	Key      string       `json:"key,omitempty"` // of PeerSame
 }
 
 // Domain is a domain peer: the patterns of one domains name (its own excepts removed) or one
@@ -119,6 +139,10 @@ type Peer struct {
 type Domain struct {
 	Patterns []NamePattern `json:"patterns"`
 	Except   []NamePattern `json:"except,omitempty"`
+	// Private are prefixes of world that the names may open beside internet.
+	Private []netip.Prefix `json:"private,omitempty"`
+	// Aliases: an answer counts as well when its alias chain passes through a name of these.
+	Aliases []NamePattern `json:"aliases,omitempty"`
 }
 
 // Matches reports whether n is among the names of d.
@@ -159,22 +183,64 @@ func (l L4) Contains(proto uint8, port uint16) bool {
 	return l.Any || l.Proto == proto && l.First <= port && port <= l.Last
 }
 
-// L7 narrows a rule to some requests. Kind says which list counts.
+// L7 narrows a rule to some requests. Kind says which lists count.
 type L7 struct {
 	Kind L7Kind        `json:"kind"`
 	HTTP []HTTPRequest `json:"http,omitempty"`
+	// GRPC is of the kind L7HTTP: a rule has HTTP or GRPC, never both.
+	GRPC []GRPCMethod  `json:"grpc,omitempty"`
 	SNI  []NamePattern `json:"sni,omitempty"`
+	// Pinned, of the kind L7TLS and with domain peers alone: the server name must match any pattern
+	// of the rule through which the subject learned the very address. SNI is empty then.
+	Pinned bool `json:"pinned,omitempty"`
 	// DNS: names that may be asked, and types; no types means A, AAAA, HTTPS, SVCB in an allow and
 	// every type in a deny.
 	DNS   []NamePattern `json:"dns,omitempty"`
 	Types []uint16      `json:"types,omitempty"`
 }
 
-// HTTPRequest is one line of an http part. No methods means any but CONNECT; Host may be nil.
+// HTTPRequest is one line of an http part. No methods means any but CONNECT; Host may be nil. Of
+// Headers all hold. Upgrade is the protocol, in lower case, that the request asks to change to;
+// without one an allow speaks of requests that ask for none, a deny of all.
 type HTTPRequest struct {
 	Methods []string     `json:"methods,omitempty"`
 	Path    PathPattern  `json:"path"`
 	Host    *NamePattern `json:"host,omitempty"`
+	Headers []Header     `json:"headers,omitempty"`
+	Upgrade string       `json:"upgrade,omitempty"`
+}
+
+// Header is a condition on the lines of one header. In an allow every line must satisfy it, and
+// there must be one unless Op is HeaderAbsent or HeaderNotEqual; in a deny one line suffices.
+type Header struct {
+	Name  string   `json:"name"` // lower case
+	Op    HeaderOp `json:"op"`
+	Value string   `json:"value,omitempty"` // RE2 over the whole value for HeaderMatches
+}
+
+// HeaderOp is what a condition asks of a header's lines.
+type HeaderOp uint8
+
+// The operations.
+const (
+	HeaderPresent HeaderOp = iota
+	HeaderAbsent
+	HeaderEqual
+	HeaderNotEqual // line by line; holds where the header is absent
+	HeaderMatches
+)
+
+// String returns the word or symbol of the language.
+func (o HeaderOp) String() string { return [...]string{"present", "absent", "=", "!=", "~"}[o] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (o HeaderOp) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// GRPCMethod is one method of a service, or all of them when Method is empty. Service has its
+// package: "pay.v1.Pay".
+type GRPCMethod struct {
+	Service string `json:"service"`
+	Method  string `json:"method,omitempty"`
 }
 
 // PathPattern is a pattern over a judged path: Segments joined by "/", each a literal or any one

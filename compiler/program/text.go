@@ -41,6 +41,8 @@ func (p Peer) String() string {
 		return p.Prefix.String()
 	case PeerDomain:
 		return p.Domain.String()
+	case PeerSame:
+		return "same " + strconv.Quote(p.Key)
 	}
 	return p.Kind.String()
 }
@@ -50,6 +52,12 @@ func (d *Domain) String() string {
 	text := joinPatterns(d.Patterns)
 	if len(d.Except) > 0 {
 		text += " except " + joinPatterns(d.Except)
+	}
+	for _, p := range d.Private {
+		text += " private " + p.String()
+	}
+	for _, a := range d.Aliases {
+		text += " via cname " + strconv.Quote(string(a))
 	}
 	return text
 }

@@ -76,7 +76,10 @@ func tiers() []program.Tier {
 const appTier = 1
 
 func (c *checker) module() *Module {
-	m := &Module{Files: []string{}, Tiers: tiers(), Policies: []*Policy{}, Tests: []*Test{}}
+	m := &Module{
+		Files: []string{}, Packages: []Package{}, Tiers: tiers(), TierPlaces: []TierPlace{}, Resolvers: []*Resolver{},
+		Policies: []*Policy{}, Tests: []*Test{}, Proofs: []*Proof{},
+	}
 	for i, f := range c.files {
 		c.order[f.Name] = i
 		m.Files = append(m.Files, f.Name)

@@ -62,6 +62,46 @@ const (
 	L7Mixed        Code = "l7-mixed"     // requests of two kinds on one peer and port
 )
 
+// The codes of tiers, audit and pass.
+const (
+	BuiltinName Code = "builtin-name" // a tier that exists without a declaration, declared
+	TierOrder   Code = "tier-order"   // two tiers with one order
+	PassTier    Code = "pass-tier"    // a pass rule in a tier whose default is pass
+	NoneTier    Code = "none-tier"    // none in a tier whose default is pass
+	PassL7      Code = "pass-l7"      // a pass with an L7 part
+	PassDomain  Code = "pass-domain"  // a pass with a domain peer
+	AuditL7     Code = "audit-l7"     // warning: an audit rule with an L7 part sends no flow to the proxy
+)
+
+// The codes of peers and resolvers.
+const (
+	SameSubject    Code = "same-subject"    // same KEY where the subject has no labels
+	PrivatePeer    Code = "private-peer"    // private or via cname behind what is no domain
+	PrivateList    Code = "private-list"    // an address behind private and a comma: peer or private?
+	ResolveBlock   Code = "resolve-block"   // resolve via in ingress
+	ResolverCut    Code = "resolver-cut"    // a domain peer for no name of which a resolver is believed
+	ResolverDenied Code = "resolver-denied" // warning: a deny covers the resolver of a domain peer
+	DenyReachable  Code = "deny-reachable"  // warning: a denied name can be reached through another rule
+	WideDomain     Code = "wide-domain"     // warning: *.x for a registrable x that no peer names
+)
+
+// The codes of L7 parts.
+const (
+	PinnedPeer Code = "pinned-peer"  // tls pinned without a domain peer
+	BadHeader  Code = "bad-header"   // a header name or condition that cannot be
+	BadUpgrade Code = "bad-upgrade"  // an upgrade to an unknown protocol
+	BadGRPC    Code = "bad-grpc"     // no service and method
+	BadDNSType Code = "bad-dns-type" // no type of DNS records
+)
+
+// The codes of what is allowed to stand and is probably not meant: warnings.
+const (
+	OneDirection Code = "one-direction" // a subject governed in one direction only
+	DenyAll      Code = "deny-all"      // a deny of any on any where the tier also allows
+	ICMPFamily   Code = "icmp-family"   // icmp where nothing covers icmpv6
+	Metadata     Code = "metadata"      // an egress allow that covers a metadata address without naming it
+)
+
 // The codes of test blocks.
 const (
 	BadEnd   Code = "bad-end"   // an end that cannot stand there

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler
+
+import (
+	"fmt"
+	"slices"
+
+	"mpol/compiler/program"
+	"mpol/lang/check"
+	"mpol/lang/diag"
+)
+
+// checkSupported refuses what the language has and no node enforces yet, so that nothing is ever
+// checked and then ignored. A feature goes from here in the commit that enforces it.
+func (c *compilation) checkSupported() {
+	for _, p := range c.module.Policies {
+		if p.Audit {
+			c.notSupported(p.AuditSpan, "a policy `audit`")
+		}
+		if p.Subject.Host {
+			c.notSupported(p.NameSpan, "a policy `for host`")
+		}
+		for _, b := range []*check.Block{p.Ingress, p.Egress} {
+			if b == nil {
+				continue
+			}
+			if len(b.Resolvers) > 0 {
+				c.notSupported(b.ResolversSpan, "`resolve via`")
+			}
+			for _, r := range b.Rules {
+				c.checkSupportedRule(r)
+			}
+		}
+	}
+}
+
+func (c *compilation) notSupported(span diag.Span, what string) {
+	c.diags.Add(diag.Diagnostic{Code: diag.NotSupported, Span: span, Summary: fmt.Sprintf("%s is not supported yet on a node", what)})
+}
+
+// checkSupportedRule reports one rule, once.
+func (c *compilation) checkSupportedRule(r *check.Rule) {
+	peer := func(is func(program.Peer) bool) bool {
+		return slices.ContainsFunc(r.Peers.Include, is) || slices.ContainsFunc(r.Peers.Except, is)
+	}
+	switch {
+	case r.Action == program.Pass:
+		c.notSupported(r.PlaceSpan, "a rule that passes")
+	case r.Audit:
+		c.notSupported(r.PlaceSpan, "an audit rule")
+	case peer(func(p program.Peer) bool { return p.Kind == program.PeerSame }):
+		c.notSupported(r.PeersSpan, "the peer `same`")
+	case peer(func(p program.Peer) bool { return p.Domain != nil && len(p.Domain.Private) > 0 }):
+		c.notSupported(r.PeersSpan, "`private`")
+	case peer(func(p program.Peer) bool { return p.Domain != nil && len(p.Domain.Aliases) > 0 }):
+		c.notSupported(r.PeersSpan, "`via cname`")
+	case r.L7 != nil:
+		if what := unsupportedL7(r.L7); what != "" {
+			c.notSupported(r.L7Span, what)
+		}
+	}
+}
+
+// unsupportedL7 names what no proxy judges yet, empty when there is nothing.
+func unsupportedL7(l *program.L7) string {
+	switch {
+	case len(l.GRPC) > 0:
+		return "`grpc`"
+	case l.Pinned:
+		return "`tls pinned`"
+	}
+	for _, h := range l.HTTP {
+		switch {
+		case len(h.Headers) > 0:
+			return "a condition on a header"
+		case h.Upgrade != "":
+			return "`upgrade`"
+		case slices.Contains(h.Methods, "CONNECT"):
+			return "the method `CONNECT`"
+		}
+	}
+	return ""
+}
