@@ -170,12 +170,23 @@ func TestPortTaken(t *testing.T) {
 }
 
 func TestKilled(t *testing.T) {
+	for name, kill := range map[string]func(p *proxy, envoy int) error{
+		"process": func(_ *proxy, envoy int) error { return unix.Kill(envoy, unix.SIGKILL) },
+		"cgroup": func(p *proxy, _ int) error {
+			return os.WriteFile(filepath.Join(p.config.Cgroup, "cgroup.kill"), []byte("1"), 0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testKilled(t, kill) })
+	}
+}
+
+func testKilled(t *testing.T, kill func(p *proxy, envoy int) error) {
 	p := newProxy(t)
 	p.apply("1", []program.Profile{allowing("k", "/a")})
 	l := openLive(t, p, "k", server4)
 	l.want("/a", 200)
 	envoy := p.envoy()
-	if err := unix.Kill(envoy, unix.SIGKILL); err != nil {
+	if err := kill(p, envoy); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "Ready turns false", func() bool { return !p.Ready() })

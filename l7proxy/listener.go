@@ -11,6 +11,7 @@ import (
 	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -74,6 +75,7 @@ func (m *merged) listener(port uint16, mark uint32) *listenerv3.Listener {
 		},
 		Transparent:                   wrapperspb.Bool(true),
 		EnableReusePort:               wrapperspb.Bool(true),
+		SocketOptions:                 marked(mark),
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
 		ListenerFilters: []*listenerv3.ListenerFilter{
 			listenerFilter("original_dst", &originaldstv3.OriginalDst{}),
@@ -93,6 +95,19 @@ func (m *merged) listener(port uint16, mark uint32) *listenerv3.Listener {
 		Filters: []*listenerv3.Filter{networkFilter("http", m.connectionManager())},
 	}}
 	return l
+}
+
+// marked sets the mark of a listener's sockets, which accepted connections inherit: their packets
+// come from the server's address and must stay out of connection tracking. 0 sets none.
+func marked(mark uint32) []*corev3.SocketOption {
+	if mark == 0 {
+		return nil
+	}
+	return []*corev3.SocketOption{{
+		Description: "mark", Level: unix.SOL_SOCKET, Name: unix.SO_MARK,
+		Value: &corev3.SocketOption_IntValue{IntValue: int64(mark)},
+		State: corev3.SocketOption_STATE_PREBIND,
+	}}
 }
 
 // tls adds the inspector and one chain for TLS; whatever else comes finds no chain and is closed.

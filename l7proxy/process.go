@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,23 +62,32 @@ func (c *Config) start(args []string) (*process, error) {
 	cmd.Dir, cmd.Env = c.Dir, []string{}
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if c.Cgroup != "" {
-		folder, err := os.Open(c.Cgroup)
-		if err != nil {
-			return nil, fmt.Errorf("start envoy: %w", err)
-		}
-		defer folder.Close()
-		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(folder.Fd())
-	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start envoy: %w", err)
 	}
 	p, err := openProcess(cmd.Process.Pid)
+	if err == nil {
+		err = c.confine(p.pid)
+	}
 	if err != nil {
 		return nil, errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}
 	p.child = cmd
 	return p, nil
+}
+
+// confine moves a process that has just begun into the cgroup. It is not born there, by
+// CLONE_INTO_CGROUP: once somebody has written cgroup.kill there, Linux 6.18 kills every process that
+// is born there from outside. Its first socket comes long after this.
+func (c *Config) confine(pid int) error {
+	if c.Cgroup == "" {
+		return nil
+	}
+	err := os.WriteFile(filepath.Join(c.Cgroup, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
+	if err != nil {
+		return fmt.Errorf("move envoy to its cgroup: %w", err)
+	}
+	return nil
 }
 
 // wait returns when the process has ended or ctx is done; only the former gives nil.

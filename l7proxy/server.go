@@ -42,7 +42,8 @@ type Config struct {
 	// FirstPort to LastPort are the listeners' ports, in host byte order: as many as there are
 	// profiles in two generations, outside of net.ipv4.ip_local_port_range.
 	FirstPort, LastPort uint16
-	// Mark is set on the sockets towards servers that see the client's own address.
+	// Mark is set on the sockets that use an address of another: the listeners, which answer from the
+	// server's, and those towards servers that see the client's own. 0 sets none on the listeners.
 	Mark uint32
 	// RestartDelay is how long after its end Envoy is started again; 0 means a second.
 	RestartDelay time.Duration
