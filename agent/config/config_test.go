@@ -64,7 +64,8 @@ state: state
 func TestLoadRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"empty", "", "the file is empty"},
-		{"unknown key", "policies: [p]\npolicy: x\n", "field policy not found"},
+		{"unknown key", "policies: [p]\npolicy: x\n", "agent.yaml: line 2: unknown key policy"},
+		{"unknown keys", "policies: [p]\npolicy: x\nttl: {low: 1s}\n", "line 2: unknown key policy; line 3: unknown key low"},
 		{"no policies", "uplinks: [eth0]\n", "policies is missing"},
 		{"two documents", "policies: [p]\n---\npolicies: [q]\n", "more than one YAML document"},
 		{"deny", "policies: [p]\ndeny: maybe\n", "write drop or reject"},
