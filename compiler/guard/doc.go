@@ -10,16 +10,20 @@
 //	// policies/shop.mpol:12:8: error[guard/owner]: policy shop.web has no owner
 //
 // A guardrail named NAME is a Rego module of package mpol.guardrails.NAME (in brackets where NAME
-// has a hyphen: mpol.guardrails["admin-ports"]). Its set deny holds objects with exactly the texts
-// message and help and the object span, copied from the input. The input is
+// has a hyphen: mpol.guardrails["admin-ports"]). Its set deny holds what refuses the policy, its set
+// warn what is only said; it has one of them at least. Both hold objects with exactly the texts
+// message, help and span, the last copied from the input, which is
 //
 //	{"version": 1, "module": check.Module as its JSON tags say}
 //
-// and the references to it are checked against that shape when the guardrail is compiled.
+// without null and with each place as one text. Schema describes it, and the references to it are
+// checked against the schema when the guardrail is compiled.
 //
 // @allow("NAME", "reason") on a policy or rule silences the guardrail within that policy or rule.
 //
+// Test runs the Rego tests of a folder of guardrails and says which lines they do not reach.
+//
 // Invariants: a guardrail sees no clock, no network, no environment and no randomness, so that its
-// answer depends on the Module alone; one that does not compile, fails, takes too long or answers
-// in another shape is an error diagnostic of its own and never silence.
+// answer depends on the Module alone; one that does not compile, fails, takes too long, answers in
+// another shape or has a rule that nothing uses is an error diagnostic of its own and never silence.
 package guard

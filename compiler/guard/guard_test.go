@@ -140,6 +140,43 @@ func TestRunDiagnostic(t *testing.T) {
 	}
 }
 
+func TestRunWarning(t *testing.T) {
+	const text = `package mpol.guardrails.probe
+
+deny contains say(p.name_span, "no") if some p in input.module.policies
+
+warn contains say(p.span, "well") if some p in input.module.policies
+
+say(span, message) := {"span": span, "message": message, "help": "h"}
+`
+	warning := diag.Diagnostic{Code: "guard/probe", Severity: diag.Warning, Span: lines(10, 40), Summary: "well", Help: "h"}
+	denial := diag.Diagnostic{Code: "guard/probe", Span: span(10), Summary: "no", Help: "h"}
+	exception := func(p *check.Policy) { p.Annotations = []check.Annotation{annotate("allow", "probe", "lab")} }
+	tests := []struct {
+		name, text string
+		change     func(*check.Policy)
+		want       diag.List
+	}{
+		{"both", text, func(*check.Policy) {}, diag.List{denial, warning}},
+		{"warn alone", strings.Replace(text, "deny contains", "warn contains", 1), func(*check.Policy) {}, diag.List{
+			{Code: "guard/probe", Severity: diag.Warning, Span: span(10), Summary: "no", Help: "h"}, warning,
+		}},
+		{"exception", text, exception, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := Guardrail{Name: "probe", File: "probe/probe.rego", Text: tt.text}
+			list, err := Run(t.Context(), shop(tt.change), Options{Guardrails: []Guardrail{g}})
+			if err != nil {
+				t.Fatalf("Run: %v", err)
+			}
+			if diff := cmp.Diff(tt.want, list); diff != "" {
+				t.Errorf("diagnostics (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestFailClosed runs guardrails that are broken in some way over a module in which they have
 // nothing to deny: each is reported for itself.
 func TestFailClosed(t *testing.T) {
@@ -149,7 +186,9 @@ func TestFailClosed(t *testing.T) {
 		{"a comment", "# deny nothing", "cannot be read: "},
 		{"no Rego", "deny everything", "does not compile"},
 		{"another package", "package mpol.guardrails.other\n\ndeny := set()", "has the package data.mpol.guardrails.other"},
-		{"no deny", head + "allow := true", "deny is not a set"},
+		{"no set", head + "allow := true", "defines neither deny nor warn"},
+		{"misspelt set", head + "warn := set()\n\ndney contains 1 if input.version == 1", "has the rule dney, which neither"},
+		{"unused help", head + "deny := set()\n\nopen(r) if r.whole_ipv4", "has the rule open, which neither"},
 		{"deny is undefined", head + "deny := 1 if input.version == 2", "deny is not a set"},
 		{"deny is true", head + "deny := true", "deny is not a set"},
 		{"deny is null", head + "deny := null", "deny is not a set"},
@@ -157,11 +196,13 @@ func TestFailClosed(t *testing.T) {
 		{"a field too many", head + element(`"message": "m", "help": "h", "severity": "warning"`), "deny is not a set"},
 		{"no message", head + element(`"help": "h"`), "lacks its message"},
 		{"no help", head + element(`"message": "m"`), "lacks its message or its help"},
-		{"a place of its own", head + `deny contains {"span": {"file": "/etc/passwd"}, "message": "m", "help": "h"}`, "none of the input's"},
+		{"a place of its own", head + `deny contains {"span": "/etc/passwd:1:1-1:2", "message": "m", "help": "h"}`, "none of the input's"},
 		{"misspelt field", head + "deny contains p if some p in input.module.polices", "undefined ref: input.module.polices"},
 		{"misspelt field of a rule", head + "deny contains r if some r in input.module.policies[_].ingress.rules[_].lables", "undefined ref"},
 		{"no such package", head + "deny contains p if some p in data.mpol.owners", "reads data.mpol.owners, which"},
 		{"no such import", "package mpol.guardrails.probe\n\nimport data.lib.owners\n\ndeny contains p if some p in owners.all", "reads data.lib.owners.all, which"},
+		{"warn is true", head + "warn := true", "warn is not a set"},
+		{"warn is undefined", head + "deny := set()\n\nwarn := 1 if input.version == 2", "warn is not a set"},
 		{"two values", head + "deny := x if some x in [set(), {1}]", "failed: "},
 		{"failing call", head + `deny contains 1 if to_number(input.module.policies[0].name) > 0`, "failed: "},
 		{"network", head + `deny contains 1 if http.send({"method": "get", "url": "http://192.0.2.1/"})`, "undefined function http.send"},

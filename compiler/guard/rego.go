@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
@@ -38,7 +39,47 @@ func compile(g Guardrail) (*ast.Compiler, diag.List) {
 	if c.Compile(map[string]*ast.Module{g.File: module}); c.Failed() {
 		return nil, compilationFailure(g, c.Errors)
 	}
-	return c, strangeReferences(g, c)
+	return c, slices.Concat(strangeReferences(g, c), unused(g, c))
+}
+
+// set is one of the sets of a guardrail: what it says of a policy, and how hard.
+type set struct {
+	name     string
+	severity diag.Severity
+}
+
+// sets are those that a guardrail may define, at least one of them.
+func sets() []set { return []set{{"deny", diag.Error}, {"warn", diag.Warning}} }
+
+// definedBy reports whether the compiled guardrail has a rule for s.
+func (s set) definedBy(c *ast.Compiler) bool {
+	for _, m := range c.Modules {
+		for _, r := range m.Rules {
+			if r.Head.Ref()[0].Value.Compare(ast.Var(s.name)) == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unused reports rules that neither are one of the sets nor help one: a misspelt deny would else
+// be a guardrail that refuses nothing. A guardrail without any of the sets is reported too.
+func unused(g Guardrail, c *ast.Compiler) diag.List {
+	var list diag.List
+	found := false
+	for _, r := range c.Modules[g.File].Rules {
+		name := r.Head.Ref()[0].Value
+		if slices.ContainsFunc(sets(), func(s set) bool { return name.Compare(ast.Var(s.name)) == 0 }) {
+			found = true
+		} else if len(c.Graph.Dependents(r)) == 0 {
+			list = append(list, failure(g, r.Location, fmt.Sprintf("has the rule %s, which neither deny nor warn uses", name))...)
+		}
+	}
+	if !found {
+		list = append(list, failure(g, nil, "defines neither deny nor warn")...)
+	}
+	return list
 }
 
 // strangeReferences reports references to data that no rule of g defines: there is no other data,
@@ -57,11 +98,11 @@ func strangeReferences(g Guardrail, c *ast.Compiler) diag.List {
 	return list
 }
 
-// evaluate returns the value of deny, nil when it has none.
-func evaluate(ctx context.Context, g Guardrail, c *ast.Compiler, doc *document) (any, error) {
-	deny := ast.NewTerm(packageOf(g).Append(ast.StringTerm("deny")))
+// evaluate returns the value of a set, nil when it has none.
+func evaluate(ctx context.Context, g Guardrail, s set, c *ast.Compiler, doc *document) (any, error) {
+	value := ast.NewTerm(packageOf(g).Append(ast.StringTerm(s.name)))
 	results, err := rego.New(
-		rego.ParsedQuery(ast.NewBody(ast.NewExpr(deny))),
+		rego.ParsedQuery(ast.NewBody(ast.NewExpr(value))),
 		rego.Compiler(c),
 		rego.ParsedInput(doc.value),
 		rego.StrictBuiltinErrors(true), // else a failing call is undefined, and denies nothing

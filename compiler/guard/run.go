@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -24,9 +25,9 @@ type Options struct {
 	Deadline time.Duration
 }
 
-// Run evaluates guardrails over m. The list holds what they deny, exceptions that lack a reason,
-// and every guardrail that failed; it is empty when m may be used. The error is for an evaluation
-// that could not be made at all: ctx ended, or m cannot be written as JSON.
+// Run evaluates guardrails over m. The list holds what they deny and warn of, exceptions that lack a
+// reason, and every guardrail that failed; m may be used when it has no errors. The error is for an
+// evaluation that could not be made at all: ctx ended, or m cannot be shown to a guardrail.
 func Run(ctx context.Context, m *check.Module, opt Options) (diag.List, error) {
 	gs := opt.Guardrails
 	if gs == nil {
@@ -66,18 +67,25 @@ func runOne(ctx context.Context, g Guardrail, doc *document, deadline time.Durat
 	}
 	within, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	answer, err := evaluate(within, g, compiled, doc)
-	switch {
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("run guardrail %s: %w", g.Name, ctx.Err())
-	case within.Err() != nil:
-		return failure(g, nil, fmt.Sprintf("did not finish within %s", deadline)), nil
-	case err != nil:
-		return evaluationFailure(g, err), nil
-	}
-	list, err := doc.decode(g, answer)
-	if err != nil {
-		return failure(g, nil, err.Error()), nil
+	var list diag.List
+	for _, s := range sets() {
+		if !s.definedBy(compiled) {
+			continue
+		}
+		answer, err := evaluate(within, g, s, compiled, doc)
+		switch {
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("run guardrail %s: %w", g.Name, ctx.Err())
+		case within.Err() != nil:
+			return failure(g, nil, fmt.Sprintf("did not finish within %s", deadline)), nil
+		case err != nil:
+			return evaluationFailure(g, err), nil
+		}
+		found, err := doc.decode(g, s, answer)
+		if err != nil {
+			return failure(g, nil, err.Error()), nil
+		}
+		list = append(list, found...)
 	}
 	return list, nil
 }
@@ -85,50 +93,28 @@ func runOne(ctx context.Context, g Guardrail, doc *document, deadline time.Durat
 // document is the input of all guardrails of a run, and its places.
 type document struct {
 	value ast.Value
-	spans map[diag.Span]bool
+	spans map[string]diag.Span
 }
 
 func newDocument(m *check.Module) (*document, error) {
-	text, err := json.Marshal(input{Version: inputVersion, Module: m})
+	e := encoder{shapes: map[reflect.Type][]field{}, spans: map[string]diag.Span{}}
+	term, err := e.encode(reflect.ValueOf(input{Version: inputVersion, Module: m}))
 	if err != nil {
 		return nil, fmt.Errorf("write module for guardrails: %w", err)
 	}
-	value, err := ast.ValueFromReader(bytes.NewReader(text))
-	if err != nil {
-		return nil, fmt.Errorf("read module for guardrails: %w", err)
-	}
-	d := &document{value: value, spans: map[diag.Span]bool{}}
-	return d, d.collect(value)
+	return &document{value: term.Value, spans: e.spans}, nil
 }
 
-// collect notes every span below v.
-func (d *document) collect(v ast.Value) error {
-	var failed error
-	ast.WalkTerms(ast.NewTerm(v), func(t *ast.Term) bool {
-		o, ok := t.Value.(ast.Object)
-		if !ok || o.Get(ast.StringTerm("file")) == nil || o.Get(ast.StringTerm("start")) == nil {
-			return false
-		}
-		var s diag.Span
-		if err := json.Unmarshal([]byte(o.String()), &s); err != nil {
-			failed = fmt.Errorf("read span of module: %w", err)
-		}
-		d.spans[s] = true
-		return true
-	})
-	return failed
-}
-
-// violation is one element of a guardrail's set deny.
+// violation is one element of a guardrail's sets.
 type violation struct {
-	Span    diag.Span `json:"span"`
-	Message string    `json:"message"`
-	Help    string    `json:"help"`
+	Span    string `json:"span"` // as place writes it
+	Message string `json:"message"`
+	Help    string `json:"help"`
 }
 
-// decode turns the value of a guardrail's deny into diagnostics. An error says in which way the
-// value is not as the package comment demands.
-func (d *document) decode(g Guardrail, answer any) (diag.List, error) {
+// decode turns the value of one of a guardrail's sets into diagnostics. An error says in which way
+// the value is not as the package comment demands.
+func (d *document) decode(g Guardrail, s set, answer any) (diag.List, error) {
 	text, err := json.Marshal(answer)
 	if err != nil {
 		return nil, fmt.Errorf("answered what is not JSON: %w", err)
@@ -137,20 +123,21 @@ func (d *document) decode(g Guardrail, answer any) (diag.List, error) {
 	r := json.NewDecoder(bytes.NewReader(text))
 	r.DisallowUnknownFields()
 	if err := r.Decode(&vs); err != nil || vs == nil {
-		return nil, fmt.Errorf("deny is not a set of objects with span, message and help")
+		return nil, fmt.Errorf("%s is not a set of objects with span, message and help", s.name)
 	}
 	var list diag.List
 	for _, v := range vs {
+		at, known := d.spans[v.Span]
 		switch {
 		case v.Message == "" || v.Help == "":
-			return nil, fmt.Errorf("an element of deny lacks its message or its help")
-		case !d.spans[v.Span]:
+			return nil, fmt.Errorf("an element of %s lacks its message or its help", s.name)
+		case !known:
 			return nil, fmt.Errorf("the span of %q is none of the input's", v.Message)
 		}
 		list = append(list, diag.Diagnostic{
 			Code:     diag.Code("guard/" + g.Name),
-			Severity: diag.Error,
-			Span:     v.Span,
+			Severity: s.severity,
+			Span:     at,
 			Summary:  v.Message,
 			Help:     v.Help,
 		})

@@ -3,14 +3,15 @@
 package guard
 
 import (
-	"encoding"
+	"encoding/json"
+	"fmt"
+	"path"
 	"reflect"
-	"slices"
-	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"mpol/lang/check"
+	"mpol/lang/diag"
 )
 
 // inputVersion is the version of the input's shape. It grows when a field changes its meaning or
@@ -23,44 +24,94 @@ type input struct {
 	Module  *check.Module `json:"module"`
 }
 
-// schemas returns the JSON schema of the input, taken from the Go types. With it a misspelt field
-// is a compile error; without it, it would be undefined, and the guardrail would never deny.
+// Schema returns the JSON schema of the input, as it stands in policies/guardrails/input.schema.json.
+func Schema() ([]byte, error) {
+	text, err := json.MarshalIndent(inputSchema(), "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write schema of the guardrails' input: %w", err)
+	}
+	return append(text, '\n'), nil
+}
+
+// schemas returns the schema as the Rego compiler wants it. With it a misspelt field is a compile
+// error; without it, it would be undefined, and the guardrail would never deny.
 func schemas() *ast.SchemaSet {
 	set := ast.NewSchemaSet()
-	set.Put(ast.SchemaRootRef, schema(reflect.TypeFor[input](), nil))
+	set.Put(ast.SchemaRootRef, inputSchema())
 	return set
 }
 
-// schema returns the JSON schema of t. Below a type that contains itself (outer holds the types on
-// the way) everything is accepted, since a schema set has no recursion.
-func schema(t reflect.Type, outer []reflect.Type) map[string]any {
+// object is a JSON object of a schema.
+type object = map[string]any
+
+// inputSchema is taken from the Go types by the rules of encoder: each struct is a definition.
+func inputSchema() object {
+	r := reflector{defs: object{}}
+	r.schema(reflect.TypeFor[input]())
+	name := definition(reflect.TypeFor[input]())
+	root := r.defs[name].(object)
+	delete(r.defs, name)
+	root["$schema"] = "http://json-schema.org/draft-07/schema#"
+	root["title"] = "The input of a guardrail"
+	root["properties"].(object)["version"] = object{"type": "integer", "const": inputVersion}
+	root["definitions"] = r.defs
+	return root
+}
+
+// reflector collects the definitions of struct types.
+type reflector struct{ defs object }
+
+// schema returns the schema of t; a struct is a reference to its definition, so that a type may
+// contain itself.
+func (r *reflector) schema(t reflect.Type) object {
 	switch {
-	case slices.Contains(outer, t):
-		return map[string]any{}
-	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) && t.Kind() != reflect.Pointer:
-		return map[string]any{"type": "string"}
+	case t == reflect.TypeFor[diag.Span]():
+		return object{"type": "string", "description": "a place: file:line:column-line:column"}
+	case asText(t):
+		return object{"type": "string"}
+	case asJSON(t):
+		return object{}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
-		return schema(t.Elem(), outer)
-	case reflect.Slice:
-		return map[string]any{"type": "array", "items": schema(t.Elem(), outer)}
+		return r.schema(t.Elem())
+	case reflect.Slice, reflect.Array:
+		return object{"type": "array", "items": r.schema(t.Elem())}
+	case reflect.Map:
+		return object{"type": "object", "additionalProperties": r.schema(t.Elem())}
 	case reflect.Struct:
-		return structSchema(t, append(slices.Clone(outer), t))
+		return r.reference(t)
 	case reflect.String:
-		return map[string]any{"type": "string"}
+		return object{"type": "string"}
 	case reflect.Bool:
-		return map[string]any{"type": "boolean"}
-	default:
-		return map[string]any{"type": "number"}
+		return object{"type": "boolean"}
+	case reflect.Interface:
+		return object{}
+	case reflect.Float32, reflect.Float64:
+		return object{"type": "number"}
 	}
+	return object{"type": "integer"}
 }
 
-func structSchema(t reflect.Type, outer []reflect.Type) map[string]any {
-	properties := map[string]any{}
-	for f := range t.Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		properties[name] = schema(f.Type, outer)
+// definition names the definition of a struct type: check.Policy.
+func definition(t reflect.Type) string { return path.Base(t.PkgPath()) + "." + t.Name() }
+
+// reference returns a reference to the definition of a struct, which it makes where there is none.
+func (r *reflector) reference(t reflect.Type) object {
+	name := definition(t)
+	if _, made := r.defs[name]; made {
+		return object{"$ref": "#/definitions/" + name}
 	}
-	return map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
+	properties, required := object{}, []any{}
+	r.defs[name] = object{"type": "object", "properties": properties, "additionalProperties": false}
+	for _, f := range fields(t) {
+		properties[f.name] = r.schema(f.typ)
+		if !f.mayLack() {
+			required = append(required, f.name)
+		}
+	}
+	if len(required) > 0 {
+		r.defs[name].(object)["required"] = required
+	}
+	return object{"$ref": "#/definitions/" + name}
 }

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guard
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"mpol/lang/diag"
+)
+
+// encoder turns Go values into values of Rego as their JSON tags say, but without null: a nil slice
+// is an empty array, so that a guardrail may count what is not there, and a field with a nil pointer
+// is left out. A span is one text, so that places cost little; encoder notes which text is which.
+type encoder struct {
+	shapes map[reflect.Type][]field
+	spans  map[string]diag.Span
+}
+
+// place writes s as a guardrail sees it: file:line:column-line:column.
+func place(s diag.Span) string {
+	b := make([]byte, 0, len(s.File)+24)
+	b = append(b, s.File...)
+	for i, n := range []int{s.Start.Line, s.Start.Column, s.End.Line, s.End.Column} {
+		b = append(b, "::-:"[i])
+		b = strconv.AppendInt(b, int64(n), 10)
+	}
+	return string(b)
+}
+
+// field is one field of a struct as JSON shows it.
+type field struct {
+	name      string
+	key       *ast.Term
+	typ       reflect.Type
+	index     []int
+	omitEmpty bool
+	omitZero  bool
+}
+
+// fields returns the fields of a struct that JSON shows, those of embedded structs among them.
+func fields(t reflect.Type) []field {
+	var list []field
+	for f := range t.Fields() {
+		tag := f.Tag.Get("json")
+		name, options, _ := strings.Cut(tag, ",")
+		switch {
+		case tag == "-" || !f.IsExported() && !f.Anonymous:
+			continue
+		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+			for _, inner := range fields(f.Type) {
+				inner.index = append(slices.Clone(f.Index), inner.index...)
+				list = append(list, inner)
+			}
+			continue
+		case name == "":
+			name = f.Name
+		}
+		has := strings.Split(options, ",")
+		list = append(list, field{
+			name:      name,
+			key:       ast.StringTerm(name),
+			typ:       f.Type,
+			index:     f.Index,
+			omitEmpty: slices.Contains(has, "omitempty"),
+			omitZero:  slices.Contains(has, "omitzero"),
+		})
+	}
+	return list
+}
+
+// mayLack reports whether there are values with which the field is left out.
+func (f field) mayLack() bool {
+	return f.omitEmpty || f.omitZero || f.typ.Kind() == reflect.Pointer || f.typ.Kind() == reflect.Interface
+}
+
+// omits reports whether the field is left out where it has the value v.
+func (f field) omits(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		return v.IsNil()
+	}
+	return f.omitZero && v.IsZero() || f.omitEmpty && empty(v)
+}
+
+// empty is what encoding/json means by it.
+func empty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map, reflect.String:
+		return v.Len() == 0
+	case reflect.Struct:
+		return false
+	}
+	return v.IsZero()
+}
+
+// asText and asJSON report how a type shows itself.
+func asText(t reflect.Type) bool {
+	return t.Kind() != reflect.Pointer && t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+}
+
+func asJSON(t reflect.Type) bool {
+	return t.Kind() != reflect.Pointer && t.Implements(reflect.TypeFor[json.Marshaler]())
+}
+
+// encode returns v as a term.
+func (e *encoder) encode(v reflect.Value) (*ast.Term, error) {
+	t := v.Type()
+	switch {
+	case t == reflect.TypeFor[diag.Span]():
+		return e.span(v.Interface().(diag.Span)), nil
+	case asText(t):
+		text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
+		return ast.StringTerm(string(text)), err
+	case asJSON(t):
+		text, err := json.Marshal(v.Interface())
+		if err != nil {
+			return nil, err
+		}
+		return ast.ParseTerm(string(text))
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return nil, fmt.Errorf("a nil %s stands where a value must", t)
+		}
+		return e.encode(v.Elem())
+	case reflect.Slice, reflect.Array:
+		return e.array(v)
+	case reflect.Map:
+		return e.mapping(v)
+	case reflect.Struct:
+		return e.object(v)
+	case reflect.String:
+		return ast.StringTerm(v.String()), nil
+	case reflect.Bool:
+		return ast.InternedTerm(v.Bool()), nil
+	}
+	switch {
+	case v.CanInt():
+		return ast.InternedTerm(v.Int()), nil
+	case v.CanUint():
+		return ast.InternedTerm(v.Uint()), nil
+	case v.CanFloat():
+		return ast.FloatNumberTerm(v.Float()), nil
+	}
+	return nil, fmt.Errorf("a value of the type %s cannot be shown", t)
+}
+
+func (e *encoder) span(s diag.Span) *ast.Term {
+	text := place(s)
+	e.spans[text] = s
+	return ast.StringTerm(text)
+}
+
+func (e *encoder) array(v reflect.Value) (*ast.Term, error) {
+	terms := make([]*ast.Term, v.Len())
+	for i := range terms {
+		var err error
+		if terms[i], err = e.encode(v.Index(i)); err != nil {
+			return nil, err
+		}
+	}
+	return ast.ArrayTerm(terms...), nil
+}
+
+func (e *encoder) mapping(v reflect.Value) (*ast.Term, error) {
+	var pairs [][2]*ast.Term
+	for key, value := range v.Seq2() {
+		k, err := e.encode(key)
+		if err != nil {
+			return nil, err
+		}
+		term, err := e.encode(value)
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, ast.Item(k, term))
+	}
+	return ast.ObjectTerm(pairs...), nil
+}
+
+func (e *encoder) object(v reflect.Value) (*ast.Term, error) {
+	t := v.Type()
+	if _, ok := e.shapes[t]; !ok {
+		e.shapes[t] = fields(t)
+	}
+	shape := e.shapes[t]
+	pairs := make([][2]*ast.Term, 0, len(shape))
+	for _, f := range shape {
+		value := v.FieldByIndex(f.index)
+		if f.omits(value) {
+			continue
+		}
+		term, err := e.encode(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		pairs = append(pairs, ast.Item(f.key, term))
+	}
+	return ast.ObjectTerm(pairs...), nil
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guard
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"reflect"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+
+	"mpol/lang"
+	"mpol/lang/check"
+	"mpol/lang/diag"
+	"mpol/policies"
+)
+
+// update rewrites the committed schema.
+var update = flag.Bool("update", false, "rewrite policies/guardrails/input.schema.json")
+
+const schemaFile = "input.schema.json"
+
+// TestSchema compares the schema that users read with the Go types.
+func TestSchema(t *testing.T) {
+	want, err := Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile("../../policies/guardrails/"+schemaFile, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := fs.ReadFile(policies.Guardrails(), schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(got), string(want)); diff != "" {
+		t.Errorf("policies/guardrails/%s (-) is not what the types say (+):\n%s\n"+
+			"fix: go test ./compiler/guard -run TestSchema -update; "+
+			"a field that went or changed its meaning needs a new inputVersion too", schemaFile, diff)
+	}
+}
+
+// TestSchemaHolds checks a real module, as guardrails see it, against the schema.
+func TestSchemaHolds(t *testing.T) {
+	const shop = "../../policies/examples/shop/shop.mpol"
+	text, err := os.ReadFile(shop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, list := lang.Parse(shop, text)
+	m, found := check.Check([]*lang.File{tree}, check.Options{})
+	if list = append(list, found...); list.HasErrors() {
+		t.Fatalf("%s: %v", shop, list)
+	}
+	doc, err := newDocument(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := ast.NewTerm(ast.MustInterfaceToValue(inputSchema()))
+	match := func(document ast.Value) string {
+		both := ast.NewObject(ast.Item(ast.StringTerm("document"), ast.NewTerm(document)), ast.Item(ast.StringTerm("schema"), schema))
+		rs, err := rego.New(rego.Query("json.match_schema(input.document, input.schema)"), rego.ParsedInput(both)).Eval(t.Context())
+		if err != nil || len(rs) != 1 {
+			t.Fatalf("match the schema: %v, %v", rs, err)
+		}
+		answer := rs[0].Expressions[0].Value.([]any)
+		if answer[0] == true {
+			return ""
+		}
+		return ast.MustInterfaceToValue(answer[1]).String()
+	}
+	if wrong := match(doc.value); wrong != "" {
+		t.Errorf("the module of %s does not meet the schema: %s", shop, wrong)
+	}
+	if match(ast.MustParseTerm(`{"version": 1, "module": {"policies": [{"nmae": 1}]}}`).Value) == "" {
+		t.Error("a module with a wrong field meets the schema")
+	}
+}
+
+func TestEncode(t *testing.T) {
+	type inner struct {
+		Deep string `json:"deep"`
+	}
+	type sample struct {
+		inner
+		None    []string       `json:"none"`
+		Left    []string       `json:"left,omitempty"`
+		Nil     *inner         `json:"nil"`
+		Some    *inner         `json:"some"`
+		Zero    diag.Span      `json:"zero,omitzero"`
+		Span    diag.Span      `json:"span"`
+		Text    diag.Severity  `json:"text"`
+		Map     map[string]int `json:"map"`
+		Any     any            `json:"any"`
+		Float   float64        `json:"float"`
+		Flag    bool           `json:"flag"`
+		Big     uint16         `json:"big"`
+		Own     rawNumber      `json:"own"`
+		Plain   int
+		Private string `json:"-"`
+	}
+	v := sample{
+		inner: inner{Deep: "d"}, Some: &inner{Deep: "s"}, Span: span(7), Text: diag.Warning,
+		Map: map[string]int{"a": -1}, Any: "x", Float: 0.5, Flag: true, Big: 65535, Own: 4, Plain: 3,
+	}
+	e := encoder{shapes: map[reflect.Type][]field{}, spans: map[string]diag.Span{}}
+	got, err := e.encode(reflect.ValueOf(v))
+	if err != nil {
+		t.Fatalf("encode: %v", err)
+	}
+	want := ast.MustParseTerm(`{
+		"deep": "d", "none": [], "some": {"deep": "s"}, "span": "shop.mpol:7:1-7:6", "text": "warning",
+		"map": {"a": -1}, "any": "x", "float": 0.5, "flag": true, "big": 65535, "own": {"n": 4}, "Plain": 3,
+	}`)
+	if got.Value.Compare(want.Value) != 0 {
+		t.Errorf("encode = %s, want %s", got, want)
+	}
+	if diff := cmp.Diff(map[string]diag.Span{"shop.mpol:7:1-7:6": span(7)}, e.spans); diff != "" {
+		t.Errorf("spans (-want +got):\n%s", diff)
+	}
+	for name, bad := range map[string]any{"function": func() {}, "nil in a list": []*inner{nil}} {
+		if term, err := e.encode(reflect.ValueOf(bad)); err == nil {
+			t.Errorf("encode of a %s = %s, want an error", name, term)
+		}
+	}
+}
+
+// rawNumber shows itself as JSON of its own.
+type rawNumber int
+
+func (rawNumber) MarshalJSON() ([]byte, error) { return []byte(`{"n": 4}`), nil }
