@@ -61,11 +61,11 @@ static __always_inline int drop_astray(struct __sk_buff *skb, struct context *c,
 }
 
 /* A packet that the kernel made without a process: RST, or ACK of a connection in TIME_WAIT. */
-static __always_inline int made_here(struct __sk_buff *skb)
+static __always_inline int made_here(struct __sk_buff *skb, const struct packet *p)
 {
 	__u64 id = bpf_skb_cgroup_id(skb);
 
-	return !skb->ingress_ifindex && (is_proxy(id) || id == ROOT_CGROUP || !id);
+	return p->proto == IPPROTO_TCP && !skb->ingress_ifindex && (id == ROOT_CGROUP || !id);
 }
 
 /*
@@ -145,7 +145,7 @@ int to_workload(struct __sk_buff *skb)
 		err = track(skb, &c, &key, f);
 	if (err < 0)
 		return drop(skb, &c, -err);
-	if (!proxied && (err == VERDICT_REDIRECT || (c.leg && !c.reply)) && !made_here(skb))
+	if (!proxied && (err == VERDICT_REDIRECT || (c.leg && !c.reply)) && !made_here(skb, &c.packet))
 		return drop_astray(skb, &c, DROP_NOT_PROXIED);
 	return TC_ACT_UNSPEC;
 }

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // layoutVersion changes when maps of the same shape come to mean something else.
@@ -76,6 +77,9 @@ func load(cfg Config) (_ *Datapath, err error) {
 		return nil, err
 	}
 	d := &Datapath{cfg: cfg, dir: filepath.Join(cfg.BPFFS, layout(spec))}
+	if err := checkBPFFS(cfg.BPFFS); err != nil {
+		return nil, err
+	}
 	fresh := !exists(d.dir)
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder on bpffs: %w", err)
@@ -169,6 +173,22 @@ func truth(b bool) uint8 {
 		return 1
 	}
 	return 0
+}
+
+// checkBPFFS looks at the nearest folder that is there.
+func checkBPFFS(path string) error {
+	at := path
+	for !exists(at) && at != filepath.Dir(at) {
+		at = filepath.Dir(at)
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(at, &fs); err != nil {
+		return fmt.Errorf("look at %s: %w", at, err)
+	}
+	if fs.Type != unix.BPF_FS_MAGIC {
+		return fmt.Errorf("%s lies on no bpffs: mount -t bpf bpf /sys/fs/bpf, or configure another folder", path)
+	}
+	return nil
 }
 
 func exists(path string) bool {

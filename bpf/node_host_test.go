@@ -42,6 +42,11 @@ func TestHostWorkloads(t *testing.T) {
 	n.echo(w2.Host, []netip.Addr{w2.IPv4, w2.IPv6}, 8080)
 	n.startEcho(n.svc, netip.IPv4Unspecified(), netip.IPv6Unspecified(), 8080, 8081, 8082)
 	n.apply(proxied)
+	for _, a := range []netip.Addr{n.C.IPv4, n.C.IPv6} {
+		if got := n.leg(n.app, "-", netip.AddrPortFrom(a, 80)); got != refused {
+			t.Errorf("%s without a proxy: %s, want %s", a, got, refused)
+		}
+	}
 	startProxy(t, n.Node, n.proxy, n.cfg.Steering.Marks.Upstream, nodeL7Port)
 	stranger, err := n.root.Sub("stranger")
 	n.must(err)
@@ -67,6 +72,13 @@ func TestHostWorkloads(t *testing.T) {
 		{"from the host", outsideRoot, netip.AddrPortFrom(node4, 8080), silent},
 		{"from a proxy", n.proxy, netip.AddrPortFrom(node4, 8080), works},
 		{"from a proxy IPv6", n.proxy, netip.AddrPortFrom(node6, 8080), works},
+	}
+	for _, a := range []netip.Addr{n.C.IPv4, n.C.IPv6} {
+		for c, want := range map[*lab.Cgroup]bool{n.app: false, stranger: false, outsideRoot: true} {
+			if got := (lab.Client{Host: n.Node, Cgroup: c}).Ping(t.Context(), a); (got.Exit == 0) != want {
+				t.Errorf("ping %s from %s: %+v, want %t", a, c.Path, got, want)
+			}
+		}
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

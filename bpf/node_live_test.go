@@ -56,7 +56,7 @@ func TestLiveFlowsAreJudgedAgain(t *testing.T) {
 		if got := exchange(ends); got != refused {
 			t.Errorf("%s: the flow that is newly denied: %s, want %s", addr, got, refused)
 		}
-		e := n.waitEvent("a denial", func(e Event) bool { return e.Verdict == Deny })
+		e := n.waitEvent("a denial", func(e Event) bool { return e.Judged && e.Verdict == Deny })
 		if e.Rule != "t.w1.egress:app.default" || e.Reason.String() != "policy" {
 			t.Errorf("%s: denied by %+v", addr, e)
 		}

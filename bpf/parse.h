@@ -241,6 +241,30 @@ static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *p, 
 	return 0;
 }
 
+/* The first 14 bytes of a TCP header. */
+struct tcp_head {
+	__be16 source;
+	__be16 dest;
+	__be32 seq;
+	__be32 ack_seq;
+	__u8 offset;
+	__u8 flags;
+} __attribute__((packed));
+
+/* The same for a TCP packet, with its flags; of all packets most are of this kind. */
+static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *p, __u32 at)
+{
+	struct tcp_head tcp;
+
+	if (bpf_skb_load_bytes(skb, at, &tcp, sizeof(tcp)))
+		return -DROP_UNPARSABLE;
+	p->tuple.sport = bpf_ntohs(tcp.source);
+	p->tuple.dport = bpf_ntohs(tcp.dest);
+	p->port = p->tuple.dport;
+	p->tcp = tcp.flags;
+	return 0;
+}
+
 /*
  * Replaces the tuple of an ICMP error by that of the packet it is about, turned round, so that the
  * error goes the way of its flow's other direction. An error that cannot be read so, or is not
@@ -299,11 +323,11 @@ __noinline int parse(struct __sk_buff *skb, struct packet *p, __u32 l3)
 	p->proto = p->tuple.proto = proto;
 	p->l3 = l3;
 	p->l4 = at;
+	if (proto == IPPROTO_TCP)
+		return parse_tcp(skb, p, at);
 	err = parse_ports(skb, p, &p->tuple, at);
 	if (err)
 		return err;
-	if (proto == IPPROTO_TCP)
-		return bpf_skb_load_bytes(skb, at + 13, &p->tcp, 1) ? -DROP_UNPARSABLE : 0;
 	if (proto == IPPROTO_IGMP && p->family == 4)
 		p->kind = PACKET_LINK;
 	if (proto == IPPROTO_ICMPV6 && is_link(p->port >> 8, hops))
