@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mpol/agent/config"
 	"mpol/agent/event"
 	"mpol/agent/number"
@@ -61,6 +63,9 @@ func (a *Agent) checkMachine() error {
 			return fmt.Errorf("cgroup_root %s must be a folder below the cgroup2 mount %s", a.cfg.CgroupRoot, mount)
 		}
 	}
+	if err := checkBPFFS(a.cfg.BPFFS); err != nil {
+		return err
+	}
 	if _, err := exec.LookPath(a.cfg.Envoy); err != nil {
 		return fmt.Errorf("no Envoy at %s; install it (make setup) or name the binary as envoy in the configuration", a.cfg.Envoy)
 	}
@@ -74,6 +79,24 @@ func (a *Agent) claim() (err error) {
 	}
 	a.status, err = status.Listen(a.cfg.State, a.report)
 	return err
+}
+
+// checkBPFFS says whether the folder is, or will be, on a bpffs.
+func checkBPFFS(folder string) error {
+	var on unix.Statfs_t
+	at := folder
+	err := unix.Statfs(at, &on)
+	for errors.Is(err, os.ErrNotExist) && at != filepath.Dir(at) {
+		at = filepath.Dir(at)
+		err = unix.Statfs(at, &on)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("bpffs %s: %w", folder, err)
+	case on.Type != unix.BPF_FS_MAGIC:
+		return fmt.Errorf("bpffs %s is not on a bpffs; mount one (mount -t bpf bpf /sys/fs/bpf) or correct bpffs in the configuration", folder)
+	}
+	return nil
 }
 
 // open makes every other part. What it made before an error, undo closes.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,11 +28,17 @@ func demo(t *testing.T) (*exec.Cmd, *bytes.Buffer) {
 	return cmd, out
 }
 
+// TestDemo runs the whole demonstration. README.md shows what it prints.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	cmd, out := demo(t)
 	if err := cmd.Run(); err != nil {
 		t.Errorf("demo: %v\n%s", err, out)
+	}
+	readme, err := os.ReadFile(repository(t, "README.md"))
+	check(t, err)
+	if !strings.Contains(string(readme), "```text\n"+out.String()+"```\n") {
+		t.Errorf("README.md does not show the table as it prints; paste this:\n%s", out)
 	}
 	compareRemains(t, cmd.Process.Pid)
 }

@@ -82,7 +82,7 @@ func tree(t *testing.T, folder string) string {
 // cgroupPrograms counts what is attached at the governed cgroups.
 func cgroupPrograms(t *testing.T, n *node.Node) string {
 	t.Helper()
-	folder := filepath.Dir(n.Service(service).Cgroup.Path)
+	folder := filepath.Dir(n.Service(daemon).Cgroup.Path)
 	var counts []string
 	for _, at := range []ebpf.AttachType{
 		ebpf.AttachCGroupInetEgress, ebpf.AttachCGroupInetIngress, ebpf.AttachCGroupInet4Connect,

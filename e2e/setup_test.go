@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,17 +19,17 @@ default deny
 workload one = app = "one"
 workload two = app = "two"
 workload three = app = "three"
-workload service = app = "service"
+workload daemon = app = "daemon"
 `
 
 // policyFile is where setup.policy goes.
 const policyFile = "net.mpol"
 
-// service is the name of the host workload.
-const service = "service"
+// daemon is the name of the host workload.
+const daemon = "daemon"
 
 // setup describes a node: a world whose workloads are one, two and three behind devices and
-// service in a cgroup. Denials are answered unless more says otherwise.
+// daemon in a cgroup. Denials are answered unless more says otherwise.
 type setup struct {
 	policy  string            // declarations after head
 	files   map[string]string // further policy files by name, whole
@@ -59,7 +60,7 @@ func prepare(t *testing.T, s setup) *node.Node {
 	n, err := node.Prepare(w, node.Config{
 		Mpol: binary("mpol"), Envoy: repository(t, ".tools/envoy"), Policies: folder,
 		Devices:  []node.Workload{named("one"), named("two"), named("three")},
-		Services: []node.Workload{named(service)},
+		Services: []node.Workload{named(daemon)},
 		More:     s.more,
 	})
 	if err != nil {
@@ -109,4 +110,9 @@ func compare(t *testing.T, steps ...step) {
 			t.Errorf("%s: %s, want %s", s.what, s.got, s.want)
 		}
 	}
+}
+
+// at is an address with a port.
+func at(address string, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr(address), port)
 }
