@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,7 +60,7 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	// Compiled before anything is touched: a wrong policy must not leave a trace.
-	first, warnings, err := load(ctx, cfg.Policies, a.inv)
+	first, warnings, err := load(ctx, cfg, a.inv)
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ const retry = 5 * time.Second
 
 // follow reloads the files whenever they change, until ctx is done or a part has failed.
 func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
-	w, err := watch.New(a.cfg.Policies)
+	w, err := watch.New(slices.Concat(a.cfg.Policies, a.cfg.Guardrails))
 	if err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
 // reload brings the files as they are now into force. What is wrong with them is reported and
 // changes nothing. It returns false when the files are right and something else failed.
 func (a *Agent) reload(ctx context.Context) bool {
-	p, warnings, err := load(ctx, a.cfg.Policies, a.inv)
+	p, warnings, err := load(ctx, a.cfg, a.inv)
 	changed := false
 	if err == nil {
 		changed, err = a.replaceChanged(ctx, p)

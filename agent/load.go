@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 
+	"mpol/agent/config"
 	"mpol/compiler"
+	"mpol/compiler/guard"
 	"mpol/compiler/program"
 	"mpol/internal/policyset"
 	"mpol/internal/source"
@@ -47,13 +49,18 @@ func newPolicyError(list diag.List, files []source.File) *PolicyError {
 	return e
 }
 
-// load reads the policy files and compiles them. Its error is a *PolicyError when they are wrong.
-func load(ctx context.Context, paths []string, inv program.Inventory) (*program.Program, diag.List, error) {
-	files, err := source.Load(paths, nil)
+// load reads the guardrails and policy files of the configuration and compiles the policies. Its
+// error is a *PolicyError when they are wrong.
+func load(ctx context.Context, cfg *config.Config, inv program.Inventory) (*program.Program, diag.List, error) {
+	rails, err := policyset.Guardrails(cfg.Guardrails)
 	if err != nil {
 		return nil, nil, err
 	}
-	module, list, err := policyset.Read(ctx, files, policyset.Options{})
+	files, err := source.Load(cfg.Policies, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	module, list, err := policyset.Read(ctx, files, policyset.Options{Guard: guard.Options{Guardrails: rails}})
 	if err != nil {
 		return nil, nil, err
 	}

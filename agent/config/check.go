@@ -15,6 +15,9 @@ func (c *Config) check() error {
 	if len(c.Policies) == 0 {
 		return errors.New("policies is missing: name at least one file or folder of .mpol files")
 	}
+	if i := slices.Index(c.Guardrails, ""); i >= 0 {
+		return fmt.Errorf("guardrails[%d] is empty: name a folder of guardrails or remove the entry", i)
+	}
 	if !slices.Contains([]string{"drop", "reject"}, c.Deny) {
 		return fmt.Errorf("deny is %q: write drop or reject", c.Deny)
 	}

@@ -39,6 +39,9 @@ type Config struct {
 	// Policies are files and folders of .mpol files; required. Relative paths start at the
 	// configuration's folder.
 	Policies []string `yaml:"policies"`
+	// Guardrails are folders of guardrails that the policies must pass beside the built-in ones.
+	// Relative paths start at the configuration's folder.
+	Guardrails []string `yaml:"guardrails"`
 	// State holds numbers, sockets and logs. Default: /var/lib/mpol.
 	State string `yaml:"state"`
 	// BPFFS is the folder for pins; its parent is a mounted bpffs. Default: /sys/fs/bpf/mpol.
@@ -180,6 +183,9 @@ func (c *Config) resolve(dir string) {
 	}
 	for i, p := range c.Policies {
 		c.Policies[i] = abs(p)
+	}
+	for i, g := range c.Guardrails {
+		c.Guardrails[i] = abs(g)
 	}
 	c.State, c.BPFFS = abs(c.State), abs(c.BPFFS)
 	c.CgroupRoot, c.OwnCgroup = abs(c.CgroupRoot), abs(c.OwnCgroup)

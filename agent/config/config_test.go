@@ -31,6 +31,7 @@ workloads:
   - {name: a, labels: {app: svc}, cgroup: svc}
 cgroup_root: /sys/fs/cgroup/mpol.slice
 policies: [policies]
+guardrails: [org, /etc/mpol/guardrails]
 state: state
 `)
 	if err != nil {
@@ -38,6 +39,9 @@ state: state
 	}
 	if !filepath.IsAbs(c.Policies[0]) || !strings.HasSuffix(c.Events.To, "/state/events.jsonl") {
 		t.Errorf("paths are not resolved: policies %v, events %s", c.Policies, c.Events.To)
+	}
+	if g := c.Guardrails; !filepath.IsAbs(g[0]) || filepath.Base(g[0]) != "org" || g[1] != "/etc/mpol/guardrails" {
+		t.Errorf("guardrails = %v, want the first below the configuration's folder, the second as it stands", g)
 	}
 	got := c.Inventory(Discovered{
 		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("127.0.0.1")},
@@ -68,6 +72,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"unknown keys", "policies: [p]\npolicy: x\nttl: {low: 1s}\n", "line 2: unknown key policy; line 3: unknown key low"},
 		{"no policies", "uplinks: [eth0]\n", "policies is missing"},
 		{"two documents", "policies: [p]\n---\npolicies: [q]\n", "more than one YAML document"},
+		{"guardrails", "policies: [p]\nguardrails: [org, '']\n", "guardrails[1] is empty"},
 		{"deny", "policies: [p]\ndeny: maybe\n", "write drop or reject"},
 		{"refusal", "policies: [p]\ndns_refusal: no\n", "write refused or nxdomain"},
 		{"ttl", "policies: [p]\nttl: {min: 2h}\n", "min above max"},

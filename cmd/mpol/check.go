@@ -17,9 +17,10 @@ of the text, of what it means, and against the guardrails. It judges no test: mp
 		Args: paths,
 	}
 	f := addFormat(c, human, asJSON, sarif, github)
+	folders := addGuardrails(c)
 	today := addToday(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		set, err := read(c.Context(), s, args, today)
+		set, err := read(c.Context(), s, args, *folders, today)
 		if err != nil {
 			return err
 		}

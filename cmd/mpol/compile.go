@@ -23,6 +23,7 @@ is one too. Nothing is taken from the machine.`,
 		Args: paths,
 	}
 	f := addFormat(c, human, asJSON)
+	folders := addGuardrails(c)
 	inventory := c.Flags().String("inventory", "", "YAML file with workloads, node_addresses and resolvers (required)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if *inventory == "" {
@@ -32,7 +33,7 @@ is one too. Nothing is taken from the machine.`,
 		if err != nil {
 			return err
 		}
-		set, err := read(c.Context(), s, args, nil)
+		set, err := read(c.Context(), s, args, *folders, nil)
 		if err != nil {
 			return err
 		}

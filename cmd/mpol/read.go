@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mpol/compiler/guard"
 	"mpol/internal/policyset"
 	"mpol/internal/source"
 	"mpol/lang/check"
@@ -22,17 +23,29 @@ type policies struct {
 	list   diag.List
 }
 
-// read reads the policies at paths up to the guardrails. With today, what has expired by then is
-// an error.
-func read(ctx context.Context, s streams, paths []string, today *day) (*policies, error) {
+// read reads the policies at paths up to the guardrails, those of folders beside the built-in ones.
+// With today, what has expired by then is an error.
+func read(ctx context.Context, s streams, paths, folders []string, today *day) (*policies, error) {
+	rails, err := policyset.Guardrails(folders)
+	if err != nil {
+		return nil, err
+	}
 	files, err := source.Load(paths, s.in)
 	if err != nil {
 		return nil, err
 	}
 	set := &policies{files: files}
-	opt := policyset.Options{Check: check.Options{Today: today.at(s.now)}}
+	opt := policyset.Options{
+		Check: check.Options{Today: today.at(s.now)},
+		Guard: guard.Options{Guardrails: rails},
+	}
 	set.module, set.list, err = policyset.Read(ctx, files, opt)
 	return set, err
+}
+
+// addGuardrails adds the flag --guardrails to a verb.
+func addGuardrails(c *cobra.Command) *[]string {
+	return c.Flags().StringArray("guardrails", nil, "folder of guardrails to run beside the built-in ones (repeatable)")
 }
 
 // day is the value of --today; zero stands for the day it is.

@@ -30,6 +30,7 @@ each half says with the place of the rule.`,
 		Args: paths,
 	}
 	f := addFormat(c, human, asJSON, sarif, github)
+	folders := addGuardrails(c)
 	today := addToday(c)
 	pattern := c.Flags().String("run", "", "run only the tests whose name the regular expression matches")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -37,7 +38,7 @@ each half says with the place of the rule.`,
 		if err != nil {
 			return usageError{fmt.Errorf("--run: %w", err)}
 		}
-		set, err := read(c.Context(), s, args, today)
+		set, err := read(c.Context(), s, args, *folders, today)
 		if err != nil {
 			return err
 		}

@@ -275,8 +275,9 @@ func TestLoad(t *testing.T) {
 		want   []Guardrail
 		err    string
 	}{
-		{"empty", fstest.MapFS{}, nil, ""},
-		{"files beside", fstest.MapFS{"README.md": file}, nil, ""},
+		{"empty", fstest.MapFS{}, nil, "read guardrails of own: there is none"},
+		{"files alone", fstest.MapFS{"README.md": file}, nil, "read guardrails of own: there is none"},
+		{"hidden", fstest.MapFS{".git/config": file, "x/x.rego": file}, []Guardrail{{"x", "own/x/x.rego", "package mpol.guardrails.x"}}, ""},
 		{"one", fstest.MapFS{"x/x.rego": file, "x/x_test.rego": file}, []Guardrail{{"x", "own/x/x.rego", "package mpol.guardrails.x"}}, ""},
 		{"no rule", fstest.MapFS{"x/y.rego": file}, nil, "read guardrail own/x: "},
 		{"bad name", fstest.MapFS{"X y/X y.rego": file}, nil, "read guardrail own/X y: the name"},

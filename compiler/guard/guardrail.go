@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"strings"
 
 	"mpol/policies"
 )
@@ -27,8 +28,10 @@ func Builtin() ([]Guardrail, error) {
 }
 
 // Load reads the guardrails of a folder, sorted by name: each folder NAME in it has a NAME.rego.
-// Root is the path of the folder as the user gave it and only goes into File. A folder without
-// that file, or with a name that is not of lower-case words and digits joined by hyphens, is an error.
+// Root is the path of the folder as the user gave it and only goes into File. A folder in it without
+// that file, or with a name that is not of lower-case words and digits joined by hyphens, is an
+// error, and so is a folder without guardrails: it would be the wrong one. Names that begin with a
+// dot are passed over.
 func Load(root string, folder fs.FS) ([]Guardrail, error) {
 	entries, err := fs.ReadDir(folder, ".")
 	if err != nil {
@@ -37,7 +40,7 @@ func Load(root string, folder fs.FS) ([]Guardrail, error) {
 	name := regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 	var gs []Guardrail
 	for _, e := range entries {
-		if !e.IsDir() {
+		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
 		if !name.MatchString(e.Name()) {
@@ -49,6 +52,9 @@ func Load(root string, folder fs.FS) ([]Guardrail, error) {
 			return nil, fmt.Errorf("read guardrail %s: %w", path.Join(root, e.Name()), err)
 		}
 		gs = append(gs, Guardrail{Name: e.Name(), File: path.Join(root, file), Text: string(text)})
+	}
+	if len(gs) == 0 {
+		return nil, fmt.Errorf("read guardrails of %s: there is none; each is a folder NAME with NAME.rego", root)
 	}
 	return gs, nil
 }

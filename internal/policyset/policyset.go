@@ -3,10 +3,11 @@
 // Package policyset leads from the text of policies to a Module that may be used: parsed, checked
 // and passed by the guardrails. The author's verbs and the agent take the same way.
 //
-// It reads no files and compiles nothing.
+// It reads no policies and compiles nothing.
 //
 //	files, err := source.Load(paths, os.Stdin)
-//	module, diags, err := policyset.Read(ctx, files, policyset.Options{})
+//	rails, err := policyset.Guardrails([]string{"guardrails"})
+//	module, diags, err := policyset.Read(ctx, files, policyset.Options{Guard: guard.Options{Guardrails: rails}})
 //
 // Invariants: the Module is nil when any diagnostic is an error, so that no caller can use what is
 // wrong; the diagnostics are in file order.
@@ -14,6 +15,8 @@ package policyset
 
 import (
 	"context"
+	"fmt"
+	"os"
 
 	"mpol/compiler/guard"
 	"mpol/internal/source"
@@ -56,4 +59,32 @@ func Read(ctx context.Context, files []source.File, opt Options) (*check.Module,
 		module = nil
 	}
 	return module, list, nil
+}
+
+// Guardrails returns the built-in guardrails and those of folders, each in the form of
+// policies/guardrails. A folder that cannot be read or holds none is an error, and so is a name that
+// is taken already: nothing replaces a guardrail silently.
+func Guardrails(folders []string) ([]guard.Guardrail, error) {
+	all, err := guard.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	taken := map[string]string{}
+	for _, g := range all {
+		taken[g.Name] = "a built-in guardrail"
+	}
+	for _, folder := range folders {
+		gs, err := guard.Load(folder, os.DirFS(folder))
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range gs {
+			if other := taken[g.Name]; other != "" {
+				return nil, fmt.Errorf("guardrail %s has the name of %s; choose another", g.File, other)
+			}
+			taken[g.Name] = g.File
+		}
+		all = append(all, gs...)
+	}
+	return all, nil
 }

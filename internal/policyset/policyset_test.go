@@ -5,6 +5,9 @@ package policyset
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +65,62 @@ func TestRead(t *testing.T) {
 			}
 			if (m != nil) != tt.ok {
 				t.Errorf("module = %v, want one: %v", m, tt.ok)
+			}
+		})
+	}
+}
+
+func TestGuardrails(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"org/a/a", "org/b/b", "more/c/c", "clash/b/b", "builtin/owner/owner", "half/d/e"} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name+".rego", nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir("empty", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		folders []string
+		want    []string
+		err     string
+	}{
+		{"built-in alone", nil, nil, ""},
+		{"folders in order", []string{"org", "more"}, []string{"a", "b", "c"}, ""},
+		{"two of a name", []string{"org", "clash"}, nil, "guardrail clash/b/b.rego has the name of org/b/b.rego"},
+		{"a folder twice", []string{"more", "more"}, nil, "guardrail more/c/c.rego has the name of more/c/c.rego"},
+		{"name of a built-in one", []string{"builtin"}, nil, "guardrail builtin/owner/owner.rego has the name of a built-in guardrail"},
+		{"no folder", []string{"nowhere"}, nil, "read guardrails of nowhere: "},
+		{"a file", []string{"org/a/a.rego"}, nil, "read guardrails of org/a/a.rego: "},
+		{"no guardrail in it", []string{"empty"}, nil, "read guardrails of empty: "},
+		{"no rule in one", []string{"half"}, nil, "read guardrail half/d: "},
+	}
+	builtin, err := guard.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			gs, err := Guardrails(tt.folders)
+			if (err == nil) != (tt.err == "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) {
+				t.Fatalf("Guardrails = %v, want %q", err, tt.err)
+			}
+			if err != nil {
+				return
+			}
+			if diff := cmp.Diff(builtin, gs[:len(builtin)]); diff != "" {
+				t.Errorf("built-in guardrails (-want +got):\n%s", diff)
+			}
+			var names []string
+			for _, g := range gs[len(builtin):] {
+				names = append(names, g.Name)
+			}
+			if diff := cmp.Diff(tt.want, names); diff != "" {
+				t.Errorf("guardrails of folders (-want +got):\n%s", diff)
 			}
 		})
 	}
