@@ -36,7 +36,7 @@ func mistakes() []mistake {
 	return []mistake{
 		{
 			name: "bad policy", files: map[string]string{"bad.mpol": head + "policy one for one { egress { a: alow to two on tcp/1 } }\n"},
-			code: 2, want: []string{"bad.mpol:7:34", "alow", "allow"}, lines: -1,
+			code: 2, want: []string{"bad.mpol:8:34", "alow", "allow"}, lines: -1,
 		},
 		{
 			name: "policy file that is no UTF-8", files: map[string]string{"bad.mpol": "package net # \xff\n"},

@@ -13,13 +13,15 @@ import (
 	"mpol/e2e/node"
 )
 
-// head begins every policy file: the world's workloads by the names of this package.
+// head begins every policy file: the world's workloads by the names of this package. two and three
+// are servers, which let in whatever their clients' policies let out.
 const head = `package net
 default deny
 workload one = app = "one"
 workload two = app = "two"
 workload three = app = "three"
 workload daemon = app = "daemon"
+@owner("net") policy servers for (app in ["two", "three"]) { ingress { all: allow from workloads on any } }
 `
 
 // policyFile is where setup.policy goes.
