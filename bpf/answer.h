@@ -96,8 +96,8 @@ static __always_inline int turn_link(struct __sk_buff *skb)
 /* Makes the packet its own RST (RFC 9293, 3.10.7.1). Returns 0 or an error. */
 static __always_inline int make_reset(struct __sk_buff *skb, const struct packet *p)
 {
-	__u32 end = skb->len, at = ETH_HLEN + (p->family == 4 ? sizeof(struct iphdr) :
-								sizeof(struct ipv6hdr));
+	__u32 end = skb->len,
+	      at = ETH_HLEN + (p->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 	struct tcphdr old, tcp = {};
 	__u32 data;
 

@@ -16,7 +16,7 @@ struct call {
 	struct question question;
 	struct judgement judgement;
 	int sure; /* the source is known, so that an ingress denial is certain */
-	int own; /* the receiver is a process of ours */
+	int own;  /* the receiver is a process of ours */
 };
 
 /*

@@ -14,15 +14,15 @@
 struct context {
 	struct packet packet;
 	__u32 generation;
-	__u32 self;   /* workload whose hook it is, 0: none */
-	__u8 hook;    /* enum hook */
-	__u8 out;     /* the workload is the sender, else the receiver */
-	__u8 reply;   /* set by track(): the sender is the server */
-	__u8 flags;   /* set by track(): ENTRY_REJECT where a denial is to be answered */
-	__u16 leg;    /* set by track(): FLOW_LEG and FLOW_BORROWED of the flow */
+	__u32 self;    /* workload whose hook it is, 0: none */
+	__u8 hook;     /* enum hook */
+	__u8 out;      /* the workload is the sender, else the receiver */
+	__u8 reply;    /* set by track(): the sender is the server */
+	__u8 flags;    /* set by track(): ENTRY_REJECT where a denial is to be answered */
+	__u16 leg;     /* set by track(): FLOW_LEG and FLOW_BORROWED of the flow */
 	__u16 l7_port; /* set by track() */
-	__u32 length; /* of the packet, in bytes */
-	__u64 now;     /* nanoseconds of the coarse monotonic clock */
+	__u32 length;  /* of the packet, in bytes */
+	__u64 now;     /* nanoseconds of coarse_time() */
 };
 
 static __always_inline int below(const struct tuple *t)
@@ -55,8 +55,9 @@ static __always_inline int set_key(struct flow_key *key, const struct packet *p)
 
 static __always_inline int expired(const struct flow *f, __u8 proto, __u64 now)
 {
-	__u64 limit = proto != IPPROTO_TCP ? IDLE_OTHER :
-		      f->flags & FLOW_CLOSED ? IDLE_CLOSED : IDLE_TCP;
+	__u64 limit = proto != IPPROTO_TCP   ? IDLE_OTHER :
+		      f->flags & FLOW_CLOSED ? IDLE_CLOSED :
+					       IDLE_TCP;
 
 	return now - f->last > limit;
 }

@@ -11,14 +11,14 @@
 #include "answer.h"
 #include "netns.h"
 
-#define LOOPBACK 1 /* ifindex of lo in every network namespace */
+#define LOOPBACK 1    /* ifindex of lo in every network namespace */
 #define ROOT_CGROUP 1 /* id of the cgroup of the kernel's own sockets */
 
 /* What every hook learns first. */
 static __always_inline void begin(struct __sk_buff *skb, struct context *c)
 {
 	c->generation = read_generation();
-	c->now = bpf_ktime_get_coarse_ns();
+	c->now = coarse_time();
 	c->length = skb->len;
 }
 
@@ -145,7 +145,8 @@ int to_workload(struct __sk_buff *skb)
 		err = track(skb, &c, &key, f);
 	if (err < 0)
 		return drop(skb, &c, -err);
-	if (!proxied && (err == VERDICT_REDIRECT || (c.leg && !c.reply)) && !made_here(skb, &c.packet))
+	if (!proxied && (err == VERDICT_REDIRECT || (c.leg && !c.reply)) &&
+	    !made_here(skb, &c.packet))
 		return drop_astray(skb, &c, DROP_NOT_PROXIED);
 	return TC_ACT_UNSPEC;
 }
@@ -297,7 +298,7 @@ int socket_in(struct __sk_buff *skb)
 SEC("cgroup_skb/egress")
 int proxy_out(struct __sk_buff *skb)
 {
-	struct origin o = { .time = bpf_ktime_get_coarse_ns(), .workload = ORIGIN_PROXY };
+	struct origin o = { .time = coarse_time(), .workload = ORIGIN_PROXY };
 	struct packet p;
 
 	if (skb->ifindex != LOOPBACK || !is_our_netns(skb) || parse(skb, &p, 0))

@@ -377,6 +377,7 @@ const (
 	datapathVarNetnsCookie         = "netns_cookie"
 	datapathVarProxyCgroups        = "proxy_cgroups"
 	datapathVarRejectAll           = "reject_all"
+	datapathVarTick                = "tick"
 )
 
 // loadDatapath returns the embedded CollectionSpec for datapath.
@@ -479,6 +480,7 @@ type datapathVariableSpecs struct {
 	NetnsCookie  *ebpf.VariableSpec `ebpf:"netns_cookie"`
 	ProxyCgroups *ebpf.VariableSpec `ebpf:"proxy_cgroups"`
 	RejectAll    *ebpf.VariableSpec `ebpf:"reject_all"`
+	Tick         *ebpf.VariableSpec `ebpf:"tick"`
 }
 
 // datapathObjects contains all objects after they have been loaded into the kernel.
@@ -562,6 +564,7 @@ type datapathVariables struct {
 	NetnsCookie  *ebpf.Variable `ebpf:"netns_cookie"`
 	ProxyCgroups *ebpf.Variable `ebpf:"proxy_cgroups"`
 	RejectAll    *ebpf.Variable `ebpf:"reject_all"`
+	Tick         *ebpf.Variable `ebpf:"tick"`
 }
 
 // datapathPrograms contains all programs after they have been loaded into the kernel.

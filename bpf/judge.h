@@ -13,8 +13,8 @@ struct question {
 	struct party client;
 	struct party server;
 	__u32 generation;
-	__u32 kept;  /* name set that admitted the live flow, counts as learned; 0: none */
-	__u16 port;  /* of the server, or ICMP type << 8 | code */
+	__u32 kept; /* name set that admitted the live flow, counts as learned; 0: none */
+	__u16 port; /* of the server, or ICMP type << 8 | code */
 	__u8 proto;
 	__u8 pad;
 };
@@ -41,7 +41,7 @@ struct half_verdict {
 	__u8 reason; /* enum drop_reason, of a deny */
 	__u8 l7;
 	__u8 pad;
-	__u32 name;	     /* name set whose verdict won, 0: none */
+	__u32 name;              /* name set whose verdict won, 0: none */
 	__u32 taking[SLOTS + 1]; /* name sets that took part */
 };
 

@@ -147,11 +147,16 @@ func (c *Config) set(spec *ebpf.CollectionSpec) error {
 	if _, err := rand.Read(nonce[:]); err != nil {
 		return fmt.Errorf("draw a number: %w", err)
 	}
+	tick, err := jiffy()
+	if err != nil {
+		return err
+	}
 	v4, v6 := c.listeners()
 	for name, value := range map[string]any{
 		"netns_cookie":  cookie,
 		"answer_nonce":  binary.NativeEndian.Uint64(nonce[:]) | 1,
 		"proxy_cgroups": cgroups,
+		"tick":          tick,
 		"cgroup_level":  level,
 		"mark_redirect": c.Steering.Marks.Redirect,
 		"mark_loop":     c.Steering.Marks.Loop,
@@ -202,7 +207,7 @@ func (d *Datapath) Close() error {
 	if d.links != nil {
 		errs = append(errs, d.links.close())
 	}
-	if d.state != nil {
+	if d.objs.FromWorkload != nil {
 		errs = append(errs, d.objs.Close())
 	}
 	return errors.Join(errs...)

@@ -12,15 +12,16 @@
 #include "types.h"
 
 /* Set by the loader before the programs are loaded, constant afterwards. */
-const volatile __u64 netns_cookie;	/* the network namespace that is judged */
-const volatile __u64 answer_nonce;	/* marks packets that a program of ours crafted */
-const volatile __u64 proxy_cgroups[4];	/* ids of our own processes' cgroups, 0: none */
-const volatile __u32 cgroup_level;	/* depth of cgroup_root, the mount's root is 0 */
-const volatile __u32 mark_redirect;	/* on packets handed to a listener */
-const volatile __u32 mark_loop;		/* on sockets whose flow leads through lo */
-const volatile __u16 dns_port;		/* of the DNS proxy's listeners */
-const volatile __u8 reject_all;		/* answer every denial with RST or ICMP */
-const volatile __u8 events_all;		/* report every flow, not only what is denied or logged */
+const volatile __u64 netns_cookie;      /* the network namespace that is judged */
+const volatile __u64 answer_nonce;      /* marks packets that a program of ours crafted */
+const volatile __u64 proxy_cgroups[4];  /* ids of our own processes' cgroups, 0: none */
+const volatile __u64 tick;              /* nanoseconds of a jiffy */
+const volatile __u32 cgroup_level;      /* depth of cgroup_root, the mount's root is 0 */
+const volatile __u32 mark_redirect;     /* on packets handed to a listener */
+const volatile __u32 mark_loop;         /* on sockets whose flow leads through lo */
+const volatile __u16 dns_port;          /* of the DNS proxy's listeners */
+const volatile __u8 reject_all;         /* answer every denial with RST or ICMP */
+const volatile __u8 events_all;         /* report every flow, not only what is denied or logged */
 const volatile struct addr listener_v4; /* the listeners' address, ::ffff:127.0.0.1 */
 const volatile struct addr listener_v6; /* ::1 */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The network namespace of a socket's packet. The helper for it came to cgroup_skb in Linux 6.15. */
+/* The network namespace of a socket's packet. The helper for it came to cgroup_skb in Linux 6.15.
+ */
 #ifndef MPOL_NETNS_H
 #define MPOL_NETNS_H
 

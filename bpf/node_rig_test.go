@@ -100,32 +100,14 @@ func newNode(t testing.TB, edit func(*Config)) *node {
 			Name: name, Labels: []program.Label{{Key: "app", Value: name}}, Cgroup: name,
 		})
 	}
-	sortByName(n.inv.Workloads)
-	n.inv.Node = sortedAddrs(n.NodeAddresses)
-	n.inv.Resolvers = sortedAddrs([]netip.Addr{n.Resolver4, n.Resolver6})
+	slices.SortFunc(n.inv.Workloads, func(a, b program.Workload) int { return strings.Compare(a.Name, b.Name) })
+	n.inv.Node = slices.SortedFunc(slices.Values(n.NodeAddresses), netip.Addr.Compare)
+	n.inv.Resolvers = []netip.Addr{n.Resolver4, n.Resolver6}
 	n.load()
 	t.Cleanup(func() {
 		n.in(func() error { return errors.Join(n.d.Close(), Cleanup(n.cfg)) })
 	})
 	return n
-}
-
-func sortByName(ws []program.Workload) {
-	for i := range ws {
-		for j := i; j > 0 && ws[j].Name < ws[j-1].Name; j-- {
-			ws[j], ws[j-1] = ws[j-1], ws[j]
-		}
-	}
-}
-
-func sortedAddrs(as []netip.Addr) []netip.Addr {
-	out := append([]netip.Addr{}, as...)
-	for i := range out {
-		for j := i; j > 0 && out[j].Less(out[j-1]); j-- {
-			out[j], out[j-1] = out[j-1], out[j]
-		}
-	}
-	return out
 }
 
 func (n *node) must(err error) {

@@ -17,21 +17,21 @@
 
 /* What a packet is to us. */
 enum packet_kind {
-	PACKET_FLOW,	/* belongs to a flow or opens one */
-	PACKET_LINK,	/* ARP, neighbour discovery, multicast listener reports: no flow */
+	PACKET_FLOW,    /* belongs to a flow or opens one */
+	PACKET_LINK,    /* ARP, neighbour discovery, multicast listener reports: no flow */
 	PACKET_RELATED, /* an ICMP error about the flow of the packet's inner tuple */
 };
 
 struct packet {
 	struct tuple tuple;
-	__u16 port;   /* what entries compare: the server's port, or ICMP type << 8 | code */
-	__u16 l3;     /* offset of the IP header, from the start of the data */
-	__u16 l4;     /* offset of the transport header */
-	__u8 family;  /* 4 or 6 */
-	__u8 kind;    /* enum packet_kind */
-	__u8 tcp;     /* flags of the TCP header's 14th byte */
-	__u8 side;    /* ICMP echo: 1 in a request, 2 in a reply; else 0 */
-	__u8 proto;   /* of the packet; that of an inner tuple may differ */
+	__u16 port;  /* what entries compare: the server's port, or ICMP type << 8 | code */
+	__u16 l3;    /* offset of the IP header, from the start of the data */
+	__u16 l4;    /* offset of the transport header */
+	__u8 family; /* 4 or 6 */
+	__u8 kind;   /* enum packet_kind */
+	__u8 tcp;    /* flags of the TCP header's 14th byte */
+	__u8 side;   /* ICMP echo: 1 in a request, 2 in a reply; else 0 */
+	__u8 proto;  /* of the packet; that of an inner tuple may differ */
 	__u8 pad;
 	struct addr outer; /* PACKET_RELATED: the sender of the error */
 };
@@ -81,7 +81,7 @@ static __always_inline int opens(const struct packet *p)
 /* An IPv6 extension header as far as it is read. */
 struct extension {
 	__u8 next;
-	__u8 length; /* in units of 8 bytes, the first not counted */
+	__u8 length;   /* in units of 8 bytes, the first not counted */
 	__be16 offset; /* of a fragment header */
 };
 

@@ -74,3 +74,12 @@ func bootTime() (uint64, error) {
 	}
 	return uint64(ts.Nano()), nil
 }
+
+// jiffy is the nanoseconds between two ticks of the kernel: the resolution of its coarse clocks.
+func jiffy() (uint64, error) {
+	var ts unix.Timespec
+	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &ts); err != nil {
+		return 0, fmt.Errorf("read the length of a tick: %w", err)
+	}
+	return uint64(ts.Nano()), nil
+}

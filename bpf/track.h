@@ -76,7 +76,7 @@ static __always_inline int refuse(struct context *c, const struct question *q, s
  * would change between direct and proxied or to another listener: its bytes cannot move.
  */
 __noinline int rejudge(struct __sk_buff *skb, struct context *c, const struct flow_key *key,
-			      struct flow *f)
+		       struct flow *f)
 {
 	struct question q;
 	struct judgement j;
@@ -122,7 +122,8 @@ __noinline int open_flow(struct __sk_buff *skb, struct context *c, const struct 
 		return refuse(c, &q, &j, DROP_SPOOFED);
 	}
 	judge(&q, server_addr(c), &j);
-	if (j.verdict == VERDICT_DENY && c->packet.tuple.proto == IPPROTO_TCP && !opens(&c->packet)) {
+	if (j.verdict == VERDICT_DENY && c->packet.tuple.proto == IPPROTO_TCP &&
+	    !opens(&c->packet)) {
 		denied = j.reason;
 		c->reply = 1;
 		ask(skb, &q, c, 0);

@@ -26,19 +26,19 @@ enum half {
 /* Why a packet was dropped. Append only: the numbers outlive a version. */
 enum drop_reason {
 	DROP_NONE,
-	DROP_POLICY,	       /* a rule or a default denies it */
-	DROP_MISSING,	       /* a table lacks the class or the entry */
+	DROP_POLICY,           /* a rule or a default denies it */
+	DROP_MISSING,          /* a table lacks the class or the entry */
 	DROP_L7_CONFLICT,      /* two verdicts ask for different proxies */
 	DROP_NO_PROFILE,       /* the verdict asks for a proxy and no profile is for this flow */
 	DROP_NO_LISTENER,      /* the proxy of the flow does not listen, or lost its connection */
-	DROP_SPOOFED,	       /* the source address is not the workload's */
+	DROP_SPOOFED,          /* the source address is not the workload's */
 	DROP_UNKNOWN_WORKLOAD, /* the device or cgroup belongs to no workload */
 	DROP_UNPARSABLE,       /* the headers cannot be read */
-	DROP_FRAGMENT,	       /* a fragment that lacks the ports */
-	DROP_NOT_IP,	       /* neither IPv4, IPv6 nor ARP */
+	DROP_FRAGMENT,         /* a fragment that lacks the ports */
+	DROP_NOT_IP,           /* neither IPv4, IPv6 nor ARP */
 	DROP_NOT_PROXIED,      /* a redirected flow that passed the proxy by */
-	DROP_CHANGED,	       /* a live flow would change between direct and proxied */
-	DROP_NO_ENTRY,	       /* the flow could not be written down */
+	DROP_CHANGED,          /* a live flow would change between direct and proxied */
+	DROP_NO_ENTRY,         /* the flow could not be written down */
 	DROP_REASONS,
 };
 
@@ -50,8 +50,8 @@ enum hook {
 	HOOK_FROM_UPLINK,   /* tcx ingress of an uplink */
 	HOOK_FROM_LOOPBACK, /* tcx ingress of lo */
 	HOOK_SOCKET_OUT,    /* cgroup_skb egress */
-	HOOK_SOCKET_IN,	    /* cgroup_skb ingress */
-	HOOK_CONNECT,	    /* connect and sendmsg of a host workload's socket */
+	HOOK_SOCKET_IN,     /* cgroup_skb ingress */
+	HOOK_CONNECT,       /* connect and sendmsg of a host workload's socket */
 };
 
 enum l7 {
@@ -78,9 +78,9 @@ struct party {
 
 /* Of struct party. */
 enum party_flag {
-	PARTY_OWNED = 1, /* of the node or of a workload: no name opens it */
-	PARTY_NODE = 2, /* of the node itself */
-	PARTY_LOCAL = 4, /* of a workload behind a device of this node */
+	PARTY_OWNED = 1,  /* of the node or of a workload: no name opens it */
+	PARTY_NODE = 2,   /* of the node itself */
+	PARTY_LOCAL = 4,  /* of a workload behind a device of this node */
 	PARTY_SOCKET = 8, /* a host workload; set by the programs only */
 };
 
@@ -121,7 +121,7 @@ struct row_key {
 struct row {
 	__u32 now; /* table, TABLE_NONE where ungoverned, TABLE_CLOSED where nothing may pass */
 	__u32 next;
-	__u32 from; /* generation */
+	__u32 from;      /* generation */
 	__u16 now_flags; /* TABLE_ */
 	__u16 next_flags;
 };
@@ -132,7 +132,7 @@ enum table {
 };
 enum table_flag {
 	TABLE_RANGES = 1, /* the table has ranges of ports */
-	TABLE_NAMES = 2, /* the table has name sets */
+	TABLE_NAMES = 2,  /* the table has name sets */
 };
 
 struct member_key {
@@ -149,9 +149,9 @@ struct entry_key {
 };
 
 enum entry_kind {
-	ENTRY_PORT = 0, /* one port of a protocol */
+	ENTRY_PORT = 0,  /* one port of a protocol */
 	ENTRY_PROTO = 1, /* every other port of a protocol */
-	ENTRY_ANY = 2, /* every other protocol */
+	ENTRY_ANY = 2,   /* every other protocol */
 };
 
 struct range_key {
@@ -233,29 +233,29 @@ struct flow {
 	__u32 rule;
 	__u32 client; /* workload, 0: none of this node */
 	__u32 server;
-	__u32 name;  /* name set that admitted it, 0: none */
+	__u32 name;    /* name set that admitted it, 0: none */
 	__u16 l7_port; /* of the listener, 0: direct */
-	__u16 flags; /* FLOW_ */
+	__u16 flags;   /* FLOW_ */
 	__u8 verdict;
 	__u8 half;
 	__u8 l7;
 	__u8 hook; /* that judged it last */
 	__u32 pad;
-	__u64 last; /* nanoseconds of the coarse monotonic clock */
+	__u64 last; /* nanoseconds of coarse_time() */
 	__u64 packets;
 	__u64 bytes;
 };
 
 enum flow_flag {
-	FLOW_FROM_A = 1, /* the client is end a of the key */
-	FLOW_REPLIED = 2, /* the server has answered */
-	FLOW_CLOSED = 4, /* TCP: RST seen, or FIN from both */
-	FLOW_FIN_CLIENT = 8, /* TCP: the client has sent FIN */
-	FLOW_FIN_SERVER = 16, /* TCP: the server has sent FIN */
+	FLOW_FROM_A = 1,         /* the client is end a of the key */
+	FLOW_REPLIED = 2,        /* the server has answered */
+	FLOW_CLOSED = 4,         /* TCP: RST seen, or FIN from both */
+	FLOW_FIN_CLIENT = 8,     /* TCP: the client has sent FIN */
+	FLOW_FIN_SERVER = 16,    /* TCP: the server has sent FIN */
 	FLOW_CLIENT_SOCKET = 32, /* the client is a host workload */
 	FLOW_SERVER_SOCKET = 64, /* the server is a host workload */
-	FLOW_LEG = 128, /* opened by a proxy of ours: its hook judged the client's leg */
-	FLOW_BORROWED = 256, /* a leg whose proxy uses an address that is not the node's */
+	FLOW_LEG = 128,          /* opened by a proxy of ours: its hook judged the client's leg */
+	FLOW_BORROWED = 256,     /* a leg whose proxy uses an address that is not the node's */
 };
 
 /* The ends of a packet: src sent it. */
@@ -270,7 +270,7 @@ struct tuple {
 
 /* Who made a flow of the node's own address. */
 struct origin {
-	__u64 time; /* nanoseconds of the coarse monotonic clock */
+	__u64 time;     /* nanoseconds of coarse_time() */
 	__u32 workload; /* or ORIGIN_PROXY */
 	__u32 pad;
 };
