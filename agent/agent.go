@@ -14,6 +14,7 @@ import (
 
 	"mpol/agent/config"
 	"mpol/agent/event"
+	"mpol/agent/live"
 	"mpol/agent/number"
 	"mpol/agent/place"
 	"mpol/agent/status"
@@ -40,6 +41,7 @@ type Agent struct {
 	datapath *bpf.Datapath
 	dns      *dnsproxy.Proxy
 	l7       *l7proxy.Server
+	live     *live.Set
 
 	unswept *bpf.Stage // of the last switch, nil when it is swept
 
@@ -55,7 +57,7 @@ type Agent struct {
 // Afterwards only ctx or the failure of a part that cannot go on ends it; the last generation then
 // stays in force.
 func Run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
-	a := &Agent{cfg: cfg, log: log, started: time.Now()}
+	a := &Agent{cfg: cfg, log: log, started: time.Now(), live: live.New()}
 	if err := a.prepare(); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"mpol/agent/event"
+	"mpol/agent/live"
 	"mpol/bpf"
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
@@ -81,6 +82,9 @@ func (a *Agent) request(r l7proxy.Request) {
 	if r.Kind == program.L7TLS {
 		out.Name = r.SNI
 		f.TLS = &verdict.TLS{ServerName: r.SNI, Present: r.SNI != ""}
+		if !a.opening(r, f) {
+			return
+		}
 	} else {
 		out.Request = r.Method + " " + r.Path
 		f.HTTP = &verdict.HTTP{Method: r.Method, Path: r.Path, Host: r.Host}
@@ -91,6 +95,31 @@ func (a *Agent) request(r l7proxy.Request) {
 	explain(&out, g, f, r)
 	if r.Denied || a.cfg.Events.All || logs(g, out.Rule) {
 		a.events.Write(out)
+	}
+}
+
+// opening keeps count of the live TLS connections and reports whether r is news: the end of one
+// that was reported when it began is none.
+func (a *Agent) opening(r l7proxy.Request, f verdict.Flow) bool {
+	c := live.Conn{Client: r.Client, Server: r.Server}
+	if !r.Opened {
+		a.live.Remove(c)
+		return r.Denied
+	}
+	a.live.Add(c, f)
+	if g := a.at(0); f.TLS != nil && strconv.FormatUint(uint64(g.number), 10) != r.Generation {
+		a.endForbidden(g) // it was let through by rules that are no longer in force
+	}
+	return true
+}
+
+// endForbidden ends the live TLS connections that g would not let through.
+func (a *Agent) endForbidden(g *generation) {
+	err := a.live.End(func(f verdict.Flow) bool {
+		return verdict.Decide(&g.program.Rules, f).Action == verdict.Deny
+	})
+	if err != nil {
+		a.log.Error("a forbidden TLS connection lives on", "error", err)
 	}
 }
 

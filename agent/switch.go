@@ -81,6 +81,7 @@ func (a *Agent) replace(ctx context.Context, p *program.Program) error {
 		return errors.Join(err, stage.Abort(), a.restore(old))
 	}
 	a.arrived()
+	a.endForbidden(next)
 	a.dns.Apply(next.view)
 	a.unswept = stage
 	err = errors.Join(a.l7.Apply(ctx, next.label(), p.Tables.Profiles), a.sweep())
