@@ -30,7 +30,7 @@ type lowering struct {
 	*target
 	numbers    Numbers
 	tables     *program.Tables
-	rules      *program.Rules
+	source     func(program.RuleID) program.Source
 	identities []uint32
 	table      []uint32
 	flags      []uint16
@@ -39,7 +39,7 @@ type lowering struct {
 
 // lower makes the target of p. ports gives the port of a profile's listener.
 func lower(p *program.Program, n Numbers, ports func(string) (uint16, bool)) (*target, error) {
-	l := &lowering{numbers: n, tables: &p.Tables, rules: &p.Rules, target: &target{
+	l := &lowering{numbers: n, tables: &p.Tables, source: p.Source, target: &target{
 		exact: map[datapathAddr]datapathParty{}, prefixes: map[datapathPrefix]datapathParty{},
 		sockets: map[datapathSocketKey]uint32{}, devices: map[uint32]uint32{}, cgroups: map[uint64]uint32{},
 		rows: map[datapathRowKey]tableRef{}, members: map[datapathMemberKey]uint32{},
@@ -75,7 +75,7 @@ func (l *lowering) rule(id program.RuleID) (uint32, error) {
 	if id == 0 {
 		return 0, nil
 	}
-	key := l.rules.Source(id).Key
+	key := l.source(id).Key
 	n, err := l.numbers.Number("rule", key)
 	l.names.rules[n] = key
 	return n, err
