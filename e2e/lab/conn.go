@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// Conn is a live TCP connection held by a process (netcat) of a host and cgroup, unlike the
+// Conn is a live TCP connection held by a process (netcat, or openssl for TLS) of a host and cgroup, unlike the
 // one of Host.Dial, which belongs to the cgroup of this process. Read, Write and
 // SetReadDeadline are those of a file; Read returns io.EOF when the connection has ended.
 type Conn struct {
-	*os.File // netcat's output
+	*os.File // the process's output
 
 	input *os.File
 	cmd   *Command
@@ -25,6 +25,17 @@ type Conn struct {
 // Connect starts a connection. It returns before the connection is made: a failure shows as
 // io.EOF at the first Read. Close it, or the lab does.
 func (c Client) Connect(ctx context.Context, address netip.AddrPort) (*Conn, error) {
+	return c.hold(ctx, "nc", "-n", address.Addr().String(), strconv.Itoa(int(address.Port())))
+}
+
+// ConnectTLS starts a TLS connection with a server name, as Connect does; what is written and read is
+// what the TLS connection carries. Certificates are not looked at.
+func (c Client) ConnectTLS(ctx context.Context, address netip.AddrPort, name string) (*Conn, error) {
+	return c.hold(ctx, "openssl", "s_client", "-quiet", "-verify_quiet", "-connect", address.String(), "-servername", name)
+}
+
+// hold starts a process that is a connection from its standard input to its standard output.
+func (c Client) hold(ctx context.Context, name string, args ...string) (*Conn, error) {
 	output, outputEnd, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
@@ -35,7 +46,7 @@ func (c Client) Connect(ctx context.Context, address netip.AddrPort) (*Conn, err
 		return nil, fmt.Errorf("connect: %w", errors.Join(err, output.Close()))
 	}
 	defer inputEnd.Close()
-	cmd := c.Command(ctx, "nc", "-n", address.Addr().String(), strconv.Itoa(int(address.Port())))
+	cmd := c.Command(ctx, name, args...)
 	cmd.Stdin, cmd.Stdout = inputEnd, outputEnd
 	conn := &Conn{File: output, input: input, cmd: cmd}
 	if err := cmd.Start(); err != nil {

@@ -18,8 +18,9 @@ import (
 type Live struct {
 	Client Client
 	To     netip.AddrPort
-	// Host is the value of the Host header.
+	// Host is the value of the Host header and, with TLS, the server name.
 	Host string
+	TLS  bool
 
 	conn *Conn
 	in   *bufio.Reader
@@ -36,7 +37,7 @@ func (l *Live) Close() error {
 // Get makes one more request on the connection and says its status or how the connection ended.
 func (l *Live) Get(ctx context.Context, path string) string {
 	if l.conn == nil {
-		conn, err := l.Client.Connect(ctx, l.To)
+		conn, err := l.connect(ctx)
 		if err != nil {
 			return err.Error()
 		}
@@ -58,6 +59,13 @@ func (l *Live) Get(ctx context.Context, path string) string {
 		return ended(err)
 	}
 	return strconv.Itoa(r.StatusCode)
+}
+
+func (l *Live) connect(ctx context.Context) (*Conn, error) {
+	if l.TLS {
+		return l.Client.ConnectTLS(ctx, l.To, l.Host)
+	}
+	return l.Client.Connect(ctx, l.To)
 }
 
 func ended(err error) string {
