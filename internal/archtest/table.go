@@ -44,6 +44,7 @@ const (
 var importTable = []row{
 	{pkg: "lang/diag", pure: true},
 	{pkg: "lang", ours: []string{"lang/diag"}, third: []string{participle}, pure: true},
+	{pkg: "lang/format", ours: []string{"lang", "lang/diag"}, pure: true},
 	// check keeps name patterns and the like in program's types, where they exist once.
 	{
 		pkg: "lang/check", ours: []string{"lang", "lang/diag", "compiler/program"},

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package format
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// align gives each row its text. Rows are aligned with their neighbours of the same kind; an empty
+// line and anything on several lines come between them, comments and annotations do not.
+func (p *printer) align() {
+	var run []*line
+	for i := range p.lines {
+		l := &p.lines[i]
+		if len(run) > 0 && (l.blank || l.row != rowBetween && (l.row != run[0].row || l.indent != run[0].indent)) {
+			alignRun(run)
+			run = nil
+		}
+		if len(l.cells) > 0 {
+			run = append(run, l)
+		}
+	}
+	alignRun(run)
+}
+
+// alignRun aligns neighbours column by column and then their comments.
+func alignRun(run []*line) {
+	for _, l := range run {
+		l.text = l.cells[0]
+	}
+	for column := 1; ; column++ {
+		more := false
+		stretches(run, func(l *line) bool { return len(l.cells) > column }, func(rows []*line) {
+			more = true
+			pad(rows, func(l *line) string { return l.text }, func(l *line) int { return rest(l, column) })
+			for _, l := range rows {
+				if l.text != "" {
+					l.text += " "
+				}
+				l.text += l.cells[column]
+			}
+		})
+		if !more {
+			break
+		}
+	}
+	stretches(run, func(l *line) bool { return l.comment != "" }, func(rows []*line) {
+		pad(rows, func(l *line) string { return l.text }, func(*line) int { return 0 })
+	})
+}
+
+// stretches calls each with the neighbours that have a property, stretch by stretch.
+func stretches(run []*line, has func(*line) bool, each func([]*line)) {
+	for lo := 0; lo < len(run); lo++ {
+		hi := lo
+		for hi < len(run) && has(run[hi]) {
+			hi++
+		}
+		if hi > lo {
+			each(run[lo:hi])
+			lo = hi
+		}
+	}
+}
+
+// rest returns the columns that a row needs from one of its cells on.
+func rest(l *line, column int) int {
+	n := 0
+	for _, c := range l.cells[column:] {
+		n += 1 + utf8.RuneCountInString(c)
+	}
+	return n
+}
+
+// pad widens the texts of rows to that of the widest, unless a row has then no room for its rest.
+func pad(rows []*line, text func(*line) string, rest func(*line) int) {
+	widest := 0
+	for _, l := range rows {
+		widest = max(widest, utf8.RuneCountInString(text(l)))
+	}
+	for _, l := range rows {
+		if l.indent+widest+rest(l) > width {
+			return
+		}
+	}
+	for _, l := range rows {
+		l.text += strings.Repeat(" ", widest-utf8.RuneCountInString(l.text))
+	}
+}
