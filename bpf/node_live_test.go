@@ -67,6 +67,26 @@ func TestLiveFlowsAreJudgedAgain(t *testing.T) {
 	}
 }
 
+// The bytes of a live connection cannot move to a proxy or away from it.
+func TestFlowsThatChangeWayEnd(t *testing.T) {
+	n := newNode(t, nil)
+	w1, w2 := n.Workloads[0], n.Workloads[1]
+	n.echo(w2.Host, []netip.Addr{w2.IPv4, w2.IPv6}, 8080, 8081)
+	requests := strings.Replace(two, "from w1 on tcp/8080, tcp/8081", `from w1 on tcp/8081  get: allow from w1 on tcp/8080 http { GET "/" }`, 1)
+	for _, addr := range []netip.Addr{w2.IPv4, w2.IPv6} {
+		n.apply(two)
+		ends, stays := n.dial(w1.Host, netip.AddrPortFrom(addr, 8080)), n.dial(w1.Host, netip.AddrPortFrom(addr, 8081))
+		n.apply(requests)
+		if got := exchange(ends); got != refused {
+			t.Errorf("%s, a flow whose requests are to be judged: %s, want %s", addr, got, refused)
+		}
+		n.waitEvent("a changed way", func(e Event) bool { return e.Reason.String() == "changed way" })
+		if got := exchange(stays); got != works {
+			t.Errorf("%s, the flow beside it: %s", addr, got)
+		}
+	}
+}
+
 // A connection that was there before the node was judged goes on if a policy allows it.
 func TestFlowsFromBefore(t *testing.T) {
 	n := newNode(t, nil)
