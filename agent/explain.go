@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"mpol/agent/event"
 	"mpol/agent/live"
@@ -107,16 +108,27 @@ func (a *Agent) opening(r l7proxy.Request, f verdict.Flow) bool {
 		return r.Denied
 	}
 	a.live.Add(c, f)
-	if g := a.at(0); f.TLS != nil && strconv.FormatUint(uint64(g.number), 10) != r.Generation {
+	if g := a.at(0); strconv.FormatUint(uint64(g.number), 10) != r.Generation {
 		a.endForbidden(g) // it was let through by rules that are no longer in force
 	}
 	return true
 }
 
-// endForbidden ends the live TLS connections that g would not let through.
+// endForbidden ends the live TLS connections that g would not let through, and reports each.
 func (a *Agent) endForbidden(g *generation) {
-	err := a.live.End(func(f verdict.Flow) bool {
-		return verdict.Decide(&g.program.Rules, f).Action == verdict.Deny
+	err := a.live.End(func(c live.Conn, f verdict.Flow) bool {
+		v := verdict.Decide(&g.program.Rules, f)
+		if v.Action != verdict.Deny {
+			return false
+		}
+		out := event.Event{
+			Time: time.Now(), Generation: g.number, Kind: event.Request, Workload: f.From.Workload,
+			Source: c.Client, Destination: c.Server, L4: l4(f.Proto, f.Port), Name: f.TLS.ServerName,
+			Verdict: program.Deny.String(), Half: v.Half.String(), Reason: "no longer allowed",
+		}
+		decide(&out, &g.program.Rules, v.Rule)
+		a.events.Write(out)
+		return true
 	})
 	if err != nil {
 		a.log.Error("a forbidden TLS connection lives on", "error", err)

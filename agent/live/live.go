@@ -9,7 +9,7 @@
 //
 //	conns := live.New()
 //	conns.Add(live.Conn{Client: c, Server: s}, flow)
-//	err := conns.End(func(f verdict.Flow) bool { return denied(f) })
+//	err := conns.End(func(c live.Conn, f verdict.Flow) bool { return denied(f) })
 //
 // Invariants: a connection that End has passed and that the verdict forbids is gone; one that ended
 // by itself is no error.
@@ -57,12 +57,12 @@ func (s *Set) Remove(c Conn) {
 }
 
 // End ends every connection that is forbidden, in the network namespace of the calling thread.
-func (s *Set) End(forbidden func(verdict.Flow) bool) error {
+func (s *Set) End(forbidden func(Conn, verdict.Flow) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
 	for c, f := range s.conns {
-		if !forbidden(f) {
+		if !forbidden(c, f) {
 			continue
 		}
 		if err := destroy(c.Server, c.Client); err != nil {

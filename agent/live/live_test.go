@@ -50,7 +50,7 @@ func TestEnd(t *testing.T) {
 				return client
 			}
 			kept, ended := add("kept.example"), add("ended.example")
-			forbidden := func(f verdict.Flow) bool { return f.TLS.ServerName == "ended.example" }
+			forbidden := func(_ Conn, f verdict.Flow) bool { return f.TLS.ServerName == "ended.example" }
 			for range 2 { // the second time it has ended already
 				if err := s.End(forbidden); err != nil {
 					t.Fatal(err)
@@ -72,7 +72,7 @@ func TestEnd(t *testing.T) {
 func TestEndOfEnded(t *testing.T) {
 	s := New()
 	s.Add(Conn{Client: netip.MustParseAddrPort("127.0.0.1:1"), Server: netip.MustParseAddrPort("127.0.0.1:2")}, verdict.Flow{})
-	if err := s.End(func(verdict.Flow) bool { return true }); err != nil {
+	if err := s.End(func(Conn, verdict.Flow) bool { return true }); err != nil {
 		t.Errorf("End of a connection that is gone: %v", err)
 	}
 }

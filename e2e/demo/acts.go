@@ -70,39 +70,67 @@ func (a *act) killEnvoy(ctx context.Context) error {
 
 // edits changes the policy under live connections, then breaks it.
 func (a *act) edits(ctx context.Context) error {
-	site := netip.AddrPortFrom(a.f.site(a.n.AB), 80)
+	site := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(a.f.site(a.n.AB), port) }
 	pay := netip.AddrPortFrom(a.f.address(a.n.Workloads[2]), 9443)
-	requests := &lab.Live{Client: a.n.Device(0), To: site, Host: "a.example"}
+	requests := &lab.Live{Client: a.n.Device(0), To: site(80), Host: "a.example"}
 	defer requests.Close()
+	names := &lab.Live{Client: a.n.Device(0), To: site(443), Host: "a.example", TLS: true}
+	defer names.Close()
 	packets := &lab.Live{Client: a.n.Device(1), To: pay, Host: "pay"}
 	defer packets.Close()
 	a.row(ctx, row{
-		who: "web", what: "GET /public/edit on a live connection", want: "200", name: "before",
-		try: get(requests, "/public/edit"), rule: "shop.web.feed", event: request("web", "GET /public/edit"),
+		who: "web", what: "GET http://a.example/public/x on a live connection", want: "200", name: "live http",
+		try: get(requests, "/public/x"), rule: "shop.web.feed", event: request("web", "GET /public/x"),
 	})
 	a.row(ctx, row{
-		who: "cart", what: "a request to pay:9443 on a live connection", want: "200", name: "before pay",
+		who: "web", what: "GET https://a.example/ on a live connection", want: "200", name: "live tls",
+		try: get(names, "/"), rule: "shop.web.feed-tls", event: serverName("web", "a.example"),
+	})
+	a.row(ctx, row{
+		who: "cart", what: "GET pay:9443/ on a live connection", want: "200", name: "live tcp",
 		try: get(packets, "/"), rule: "shop.cart.charge", event: flow("cart", pay),
 	})
-	if err := a.n.Apply(ctx, file, `GET "/public/**"`, `GET "/news/**"`); err != nil {
+	err := a.edit(ctx, `GET "/public/**"`, `GET "/news/**"`, row{
+		who: "web", what: `the live HTTP, after the edit of feed to GET "/news/**"`, want: "403", alive: "live http",
+		try: get(requests, "/public/x"), rule: byDefault, event: request("web", "GET /public/x"),
+	})
+	if err != nil {
 		return err
 	}
 	a.row(ctx, row{
-		who: "web", what: `the same, after the edit of feed to GET "/news/**"`, want: "403", alive: "before",
-		try: get(requests, "/public/edit"), rule: byDefault, event: request("web", "GET /public/edit"),
+		who: "web", what: "the live TLS, which the edit does not concern", want: "200", name: "tls lives on",
+		try: get(names, "/"),
 	})
+	err = a.edit(ctx, "sni feed", `sni "c.example"`, row{
+		who: "web", what: `the live TLS, after the edit of feed-tls to sni "c.example"`, want: lab.Closed,
+		alive: "tls lives on", try: get(names, "/"), rule: byDefault,
+		event: serverName("web", "a.example"),
+	})
+	if err != nil {
+		return err
+	}
 	a.row(ctx, row{
-		who: "cart", what: "the live connection that the edit does not concern", want: "200", name: "still pay",
+		who: "cart", what: "the live TCP, which no edit concerned so far", want: "200", name: "tcp lives on",
 		try: get(packets, "/"),
 	})
-	if err := a.n.Apply(ctx, file, "charge: allow to pay", "charge: deny to pay"); err != nil {
-		return err
-	}
-	a.row(ctx, row{
-		who: "cart", what: "the same, after the edit of charge to deny", want: lab.Closed, alive: "still pay",
+	err = a.edit(ctx, "charge: allow to pay", "charge: deny to pay", row{
+		who: "cart", what: "the live TCP, after the edit of charge to deny", want: lab.Closed, alive: "tcp lives on",
 		try: get(packets, "/"), rule: "shop.cart.charge", event: flow("cart", pay),
 	})
+	if err != nil {
+		return err
+	}
 	return a.broken(ctx, requests)
+}
+
+// edit changes the policy and, once that is in force, tries r, which may be decided by the edit itself.
+func (a *act) edit(ctx context.Context, old, new string, r row) error {
+	mark := a.events.Mark()
+	if err := a.n.Apply(ctx, file, old, new); err != nil {
+		return err
+	}
+	a.done = append(a.done, r.runSince(ctx, "IPv"+a.f.name, a.events, mark))
+	return nil
 }
 
 // broken writes a file with a mistake: nothing on the node changes, and status says why.
@@ -119,7 +147,7 @@ func (a *act) broken(ctx context.Context, l *lab.Live) error {
 		try: func(ctx context.Context) string { return a.rejected(ctx, before.Generation) },
 	})
 	a.row(ctx, row{
-		who: "web", what: "GET /news/1 on the live connection", want: "200",
+		who: "web", what: "GET http://a.example/news/1 on the live HTTP", want: "200",
 		try: get(l, "/news/1"), rule: "shop.web.feed", event: request("web", "GET /news/1"),
 	})
 	return nil

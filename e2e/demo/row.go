@@ -65,8 +65,12 @@ func (r *result) decidedBy() string {
 
 // run tries the row and compares.
 func (r row) run(ctx context.Context, family string, events *node.Tail) result {
+	return r.runSince(ctx, family, events, events.Mark())
+}
+
+// runSince does so too; the event may be any after mark.
+func (r row) runSince(ctx context.Context, family string, events *node.Tail, mark int64) result {
 	res := result{row: r, family: family}
-	mark := events.Mark()
 	res.got = r.try(ctx)
 	if res.got != r.want {
 		res.failure = fmt.Sprintf("got %s, want %s", res.got, r.want)

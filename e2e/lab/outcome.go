@@ -5,6 +5,7 @@ package lab
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // The outcomes of clients that are no HTTP status and no DNS status.
@@ -39,8 +40,12 @@ func (r DigResult) Outcome() string {
 	switch {
 	case r.Err != nil:
 		return r.Err.Error()
-	case r.Exit != 0:
+	case r.Exit != 0 && strings.Contains(r.Stdout, "timed out"):
 		return Silent
+	case r.Exit == 9:
+		return Refused // by an ICMP error or RST
+	case r.Exit != 0:
+		return r.String()
 	case r.Status == "NOERROR":
 		return fmt.Sprintf("%d address", len(r.Answers))
 	}
