@@ -22,22 +22,11 @@ static __always_inline void begin(struct __sk_buff *skb, struct context *c)
 	c->length = skb->len;
 }
 
-/* Counts a dropped packet that nobody judged and reports it by what is known of it. Returns 0. */
-__noinline int drop_early(const struct context *c, __u8 reason)
+/* Counts and reports a dropped packet that nobody judged. */
+static __always_inline void drop_early(const struct context *c, __u8 reason)
 {
-	struct judgement j = { .half = HALF_NONE, .reason = reason };
-	struct question q = {};
-
-	if (!c)
-		return 0;
-	q.generation = c->generation;
-	q.port = c->packet.tuple.dport;
-	if (c->out)
-		q.client.workload = c->self;
-	else
-		q.server.workload = c->self;
 	count_drop(reason);
-	return report(&c->packet, &q, &j, c->hook, 0);
+	report_early(c, reason);
 }
 
 /* Drops a refused packet at a device, with an answer where one is due. */

@@ -80,6 +80,43 @@ func TestErrorsBelongToTheirFlow(t *testing.T) {
 	}
 }
 
+// unreachable builds an ICMP error about a packet of a frame.
+func unreachable(src, dst netip.Addr, about []byte) []byte {
+	packet := about[14:]
+	if src.Is4() {
+		return append(frame(src, dst, program.ProtoICMP, 0, 3<<8|3)[:14+20+8], packet...)
+	}
+	out := append(frame(src, dst, program.ProtoICMPv6, 0, 1<<8|4)[:14+40+8], packet...)
+	return with(out, map[int]byte{19: byte(8 + len(packet))})
+}
+
+func TestErrorsOfOthers(t *testing.T) {
+	n := newNode(t, func(c *Config) { c.Reject = false })
+	n.apply(oneWay)
+	w1, w2, w3 := n.Workloads[0], n.Workloads[1], n.Workloads[2]
+	for _, a := range [][3]netip.Addr{{w1.IPv4, w2.IPv4, w3.IPv4}, {w1.IPv6, w2.IPv6, w3.IPv6}} {
+		live := frame(a[0], a[1], program.ProtoUDP, 1000, 8080)
+		rows := []struct {
+			name   string
+			packet []byte
+			want   int32
+		}{
+			{"no flow", unreachable(a[1], a[0], frame(a[0], a[1], program.ProtoUDP, 1001, 8080)), 2},
+			{"a live flow", unreachable(a[1], a[0], live), -1},
+			{"a live flow, to another", unreachable(a[1], a[2], live), 2},
+			{"a live flow, from the address of another", unreachable(a[2], a[0], live), 2},
+		}
+		if got := n.run(n.d.objs.FromWorkload, w1.Device, live, 1); got != -1 {
+			t.Fatalf("%s: the flow itself: returns %d", a[0], got)
+		}
+		for _, row := range rows {
+			if got := n.run(n.d.objs.FromWorkload, w2.Device, row.packet, 1); got != row.want {
+				t.Errorf("%s, an error about %s: returns %d, want %d", a[0], row.name, got, row.want)
+			}
+		}
+	}
+}
+
 // A connection whose entry was evicted makes one again, whoever speaks first.
 func TestEvictedFlows(t *testing.T) {
 	n := newNode(t, nil)

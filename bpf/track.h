@@ -36,6 +36,23 @@ __noinline int remember(const struct flow_key *key, const struct context *c,
 	return bpf_map_update_elem(&flows, key, &f, BPF_ANY) ? -DROP_NO_ENTRY : 0;
 }
 
+/* Reports a packet that nobody judged by what is known of it. Returns 0. */
+__noinline int report_early(const struct context *c, __u8 reason)
+{
+	struct judgement j = { .half = HALF_NONE, .reason = reason };
+	struct question q = {};
+
+	if (!c)
+		return 0;
+	q.generation = c->generation;
+	q.port = c->packet.tuple.dport;
+	if (c->out)
+		q.client.workload = c->self;
+	else
+		q.server.workload = c->self;
+	return report(&c->packet, &q, &j, c->hook, 0);
+}
+
 /* Whether the sender may not use its address. */
 static __always_inline int spoofs(const struct context *c, struct question *q)
 {
@@ -53,6 +70,19 @@ static __always_inline int spoofs(const struct context *c, struct question *q)
 		return 0;
 	}
 	return 1;
+}
+
+/* The same for the sender of an ICMP error, which need not be an end of the flow. */
+__noinline int spoofs_error(const struct context *c)
+{
+	struct party sender;
+
+	if (!c || c->packet.kind != PACKET_RELATED)
+		return 0;
+	classify(&c->packet.outer, c->generation, &sender);
+	if (c->hook == HOOK_FROM_UPLINK)
+		return !!(sender.flags & (PARTY_LOCAL | PARTY_NODE));
+	return c->hook == HOOK_FROM_WORKLOAD && sender.workload != c->self;
 }
 
 static __always_inline const struct addr *server_addr(const struct context *c)
@@ -185,6 +215,10 @@ static __always_inline int track(struct __sk_buff *skb, struct context *c,
 
 	if (!f)
 		return open_flow(skb, c, key);
+	if (c->packet.kind == PACKET_RELATED && spoofs_error(c)) {
+		report_early(c, DROP_SPOOFED);
+		return -DROP_SPOOFED;
+	}
 	c->l7_port = f->l7_port;
 	c->leg = f->flags & (FLOW_LEG | FLOW_BORROWED);
 	if (!c->leg && f->generation != c->generation)
