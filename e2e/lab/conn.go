@@ -12,14 +12,11 @@ import (
 	"time"
 )
 
-// Conn is a live TCP connection held by a process (netcat, or openssl for TLS) of a host and cgroup, unlike the
-// one of Host.Dial, which belongs to the cgroup of this process. Read, Write and
-// SetReadDeadline are those of a file; Read returns io.EOF when the connection has ended.
+// Conn is a live TCP connection held by a process (netcat, or openssl for TLS) of a host and
+// cgroup, unlike the one of Host.Dial, which belongs to the cgroup of this process.
 type Conn struct {
-	*os.File // the process's output
-
-	input *os.File
-	cmd   *Command
+	input, output *os.File // the process's
+	cmd           *Command
 }
 
 // Connect starts a connection. It returns before the connection is made: a failure shows as
@@ -48,12 +45,18 @@ func (c Client) hold(ctx context.Context, name string, args ...string) (*Conn, e
 	defer inputEnd.Close()
 	cmd := c.Command(ctx, name, args...)
 	cmd.Stdin, cmd.Stdout = inputEnd, outputEnd
-	conn := &Conn{File: output, input: input, cmd: cmd}
+	conn := &Conn{input: input, output: output, cmd: cmd}
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(err, output.Close(), input.Close())
 	}
 	return conn, nil
 }
+
+// Read receives data; it returns io.EOF when the connection has ended.
+func (c *Conn) Read(data []byte) (int, error) { return c.output.Read(data) }
+
+// SetReadDeadline is that of a file: a Read after it returns os.ErrDeadlineExceeded.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.output.SetReadDeadline(t) }
 
 // Write sends data.
 func (c *Conn) Write(data []byte) (int, error) { return c.input.Write(data) }
@@ -86,5 +89,5 @@ func (c *Conn) Close() error {
 		return fmt.Errorf("close connection: %w", err)
 	}
 	_ = c.cmd.Wait() // it was killed
-	return errors.Join(c.File.Close(), c.input.Close())
+	return errors.Join(c.output.Close(), c.input.Close())
 }
