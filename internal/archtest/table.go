@@ -64,6 +64,7 @@ var importTable = []row{
 		pure: true,
 	},
 	{pkg: "policies"},
+	{pkg: "docs"},
 	{pkg: "bpf", ours: []string{"compiler/program"}, third: []string{ebpf, netlink, nftables, sys}},
 	{pkg: "dnsproxy", ours: []string{"compiler/program"}, third: []string{dns, sys}},
 	{

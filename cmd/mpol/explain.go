@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"mpol/docs"
+	builtin "mpol/policies"
+)
+
+// railPrefix is what the code of a guardrail's diagnostic begins with; the guardrail's name follows.
+const railPrefix = "guard/"
+
+func newExplain(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain [CODE]",
+		Short: "Say what the code of a diagnostic means",
+		Long: `Explain prints the page of a code, such as bad-l4 or guard/owner: what the mistake is, and an example
+with it and one without. Without a code it lists all of them.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			pages, err := readPages()
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return listPages(s, pages)
+			}
+			i := slices.IndexFunc(pages, func(p codePage) bool { return p.code == args[0] })
+			if i < 0 {
+				return usageError{errors.New(noPage(pages, args[0]))}
+			}
+			_, err = fmt.Fprint(s.out, pages[i].text)
+			return err
+		},
+	}
+}
+
+// codePage is the page of one code.
+type codePage struct {
+	code string
+	text string
+}
+
+// summary returns the first sentence of a page, behind its title.
+func (p codePage) summary() string {
+	_, rest, _ := strings.Cut(p.text, "\n\n")
+	first, _, _ := strings.Cut(rest, "\n\n")
+	sentence, _, more := strings.Cut(strings.Join(strings.Fields(first), " "), ". ")
+	if more {
+		sentence += "."
+	}
+	return sentence
+}
+
+// readPages returns all pages, sorted by code.
+func readPages() ([]codePage, error) {
+	var pages []codePage
+	for _, at := range []struct {
+		folder       fs.FS
+		pattern      string
+		before, tail string
+	}{
+		{docs.Codes(), "*.md", "", ".md"},
+		{builtin.Guardrails(), "*/README.md", railPrefix, "/README.md"},
+	} {
+		names, err := fs.Glob(at.folder, at.pattern)
+		if err != nil {
+			return nil, fmt.Errorf("list pages %s: %w", at.pattern, err)
+		}
+		for _, name := range names {
+			text, err := fs.ReadFile(at.folder, name)
+			if err != nil {
+				return nil, fmt.Errorf("read page %s: %w", name, err)
+			}
+			pages = append(pages, codePage{code: at.before + strings.TrimSuffix(name, at.tail), text: string(text)})
+		}
+	}
+	slices.SortFunc(pages, func(a, b codePage) int { return strings.Compare(a.code, b.code) })
+	return pages, nil
+}
+
+// listPages writes a line for each page.
+func listPages(s streams, pages []codePage) error {
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	for _, p := range pages {
+		if _, err := fmt.Fprintf(w, "%s\t%s\n", p.code, p.summary()); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// noPage says that a code has no page, and which codes look like it.
+func noPage(pages []codePage, code string) string {
+	var near []string
+	for _, p := range pages {
+		if strings.Contains(p.code, code) || strings.Contains(code, p.code) {
+			near = append(near, p.code)
+		}
+	}
+	if len(near) == 0 || code == "" {
+		return fmt.Sprintf("unknown code %q: mpol explain lists them", code)
+	}
+	return fmt.Sprintf("unknown code %q: did you mean %s?", code, strings.Join(near, " or "))
+}

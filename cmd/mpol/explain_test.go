@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mpol/compiler"
+	"mpol/compiler/guard"
+	"mpol/lang/diag"
+	canon "mpol/lang/format"
+)
+
+// codes returns the codes of everything that reports, those of guardrails apart.
+func codes() []diag.Code {
+	return slices.Concat(diag.Codes(), compiler.Codes(), guard.Codes(), []diag.Code{codeTestFailed, codeTestUnclear})
+}
+
+// TestEveryCodeHasAPage and every page a code.
+func TestEveryCodeHasAPage(t *testing.T) {
+	pages, err := readPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rails, err := guard.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{}
+	for _, c := range codes() {
+		want[string(c)] = true
+	}
+	for _, g := range rails {
+		want[railPrefix+g.Name] = true
+	}
+	for _, p := range pages {
+		if !want[p.code] {
+			t.Errorf("docs/codes/%s.md explains a code that does not exist", p.code)
+		}
+		delete(want, p.code)
+		if n := len(p.summary()); n == 0 || n > 130 {
+			t.Errorf("the first sentence of %s has %d bytes, want 1 to 130", p.code, n)
+		}
+	}
+	for c := range want {
+		t.Errorf("%s has no page: write docs/codes/%s.md", c, c)
+	}
+}
+
+// TestPages runs the examples of every page: the wrong one gives its code and no other, the right
+// one none. The right one, and a wrong one that can be parsed, are formatted.
+func TestPages(t *testing.T) {
+	// Examples of these would be too large for a page.
+	without := map[string]string{
+		"file-too-large": "TestFileTooLarge of package lang",
+		"too-many":       "TestDiagnostics of package compiler",
+	}
+	pages, err := readPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		if strings.HasPrefix(p.code, railPrefix) {
+			continue // its tests are those of the guardrail
+		}
+		t.Run(p.code, func(t *testing.T) {
+			if !strings.HasPrefix(p.text, "# "+p.code+"\n\n") {
+				t.Errorf("the page does not begin with its code as a title")
+			}
+			if without[p.code] != "" {
+				if strings.Contains(p.text, "```") {
+					t.Errorf("the page has an example; run it")
+				}
+				return
+			}
+			wrong, right := section(t, p.text, "Wrong"), section(t, p.text, "Right")
+			formatted(t, wrong)
+			formatted(t, right)
+			if got := verdict(t, wrong); !slices.Equal(got, []string{p.code}) {
+				t.Errorf("the wrong example gives %v, want %s alone", got, p.code)
+			}
+			if got := verdict(t, right); len(got) > 0 {
+				t.Errorf("the right example gives %v, want nothing", got)
+			}
+		})
+	}
+}
+
+// example is a fenced block of a page: a file.
+type example struct{ path, text string }
+
+// section returns the files of a section of a page. The words behind a fence say what a block is:
+// mpol [FILE] a policy, mpol quoted one as a Go string, yaml an inventory, rego and rego test a
+// guardrail and its test.
+func section(t *testing.T, page, title string) []example {
+	t.Helper()
+	_, rest, ok := strings.Cut(page, "\n## "+title+"\n")
+	if !ok {
+		t.Fatalf("the page has no section %s", title)
+	}
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	var files []example
+	for {
+		_, after, found := strings.Cut(rest, "\n```")
+		if !found {
+			break
+		}
+		info, body, _ := strings.Cut(after, "\n")
+		text, end, closed := strings.Cut(body, "\n```\n")
+		if !closed {
+			t.Fatalf("the block %q is not closed", info)
+		}
+		rest = "\n" + end
+		words := strings.Fields(info + " ")
+		file := example{text: text + "\n"}
+		switch {
+		case info == "mpol":
+			file.path = "set/shop.mpol"
+		case info == "mpol quoted":
+			unquoted, err := strconv.Unquote(text)
+			if err != nil {
+				t.Fatalf("%s: %v", text, err)
+			}
+			file = example{path: "set/shop.mpol", text: unquoted}
+		case len(words) == 2 && words[0] == "mpol":
+			file.path = "set/" + words[1]
+		case info == "yaml":
+			file.path = "node.yaml"
+		case info == "rego":
+			file.path = "guards/example/example.rego"
+		case info == "rego test":
+			file.path = "guards/example/example_test.rego"
+		default:
+			t.Fatalf("unknown block %q", info)
+		}
+		files = append(files, file)
+	}
+	if len(files) == 0 {
+		t.Fatalf("section %s has no example", title)
+	}
+	return files
+}
+
+// formatted demands the canonical form of the policies that have one.
+func formatted(t *testing.T, files []example) {
+	t.Helper()
+	for _, f := range files {
+		if filepath.Ext(f.path) != ".mpol" {
+			continue
+		}
+		text, diags, err := canon.Source(f.path, []byte(f.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(text), f.text); !diags.HasErrors() && diff != "" {
+			t.Errorf("%s is not formatted (-want +got):\n%s", f.path, diff)
+		}
+	}
+}
+
+const exampleNode = `node_addresses: [192.0.2.1]
+resolvers: [192.0.2.53]
+workloads:
+  - {name: web-1, labels: {app: web, env: prod}, addresses: [10.1.0.2], interface: veth-web}
+`
+
+// verdict returns the codes that the verbs give for files, each once.
+func verdict(t *testing.T, files []example) []string {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	has := map[string]bool{}
+	for _, f := range append([]example{{path: "node.yaml", text: exampleNode}}, files...) {
+		has[strings.Split(f.path, "/")[0]] = true
+		if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(f.path, []byte(f.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var lines [][]string
+	if has["set"] {
+		var rails []string
+		if has["guards"] {
+			rails = []string{"--guardrails", "guards"}
+		}
+		lines = append(lines,
+			append([]string{"check", "--today", "2030-01-01", "--format", "json", "set"}, rails...),
+			append([]string{"test", "--today", "2030-01-01", "--format", "json", "set"}, rails...),
+			append([]string{"compile", "--inventory", "node.yaml", "--format", "json", "set"}, rails...))
+	} else {
+		lines = append(lines, []string{"guard", "test", "--format", "json", "guards"})
+	}
+	var found []string
+	for _, args := range lines {
+		found = append(found, reported(t, args)...)
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// reported runs a command line and returns the codes that it reports.
+func reported(t *testing.T, args []string) []string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), args, nil, &stdout, &stderr)
+	if code == exitUsage {
+		if strings.HasPrefix(stderr.String(), "mpol: inventory ") {
+			return []string{string(compiler.CodeInventory)} // it has no place in a policy
+		}
+		t.Fatalf("mpol %v: %s", args, stderr.String())
+	}
+	out := &stdout
+	if args[0] == "compile" {
+		out = &stderr
+	}
+	var found []string
+	for s := bufio.NewScanner(out); s.Scan(); {
+		var d struct{ Code string }
+		if err := json.Unmarshal(s.Bytes(), &d); err != nil {
+			t.Fatalf("mpol %v: %v: %s", args, err, s.Text())
+		}
+		found = append(found, d.Code)
+	}
+	if code != exitOK && len(found) == 0 {
+		t.Fatalf("mpol %v ends with %d and says nothing", args, code)
+	}
+	return found
+}
+
+// TestExplainKnows every page by its code.
+func TestExplainKnows(t *testing.T) {
+	pages, err := readPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), []string{"explain", p.code}, nil, &stdout, &stderr); code != exitOK || stdout.String() != p.text {
+			t.Errorf("mpol explain %s = %d, %q", p.code, code, fmt.Sprint(stderr.String()))
+		}
+	}
+}
