@@ -31,7 +31,13 @@ const patience = 2 * time.Second
 func attempt(args []string) string {
 	switch args[0] {
 	case "tcp", "udp":
-		return tryEcho(args[0], args[1])
+		return tryEcho(args[0], args[1], "echo\n")
+	case "large":
+		return tryEcho("udp", args[1], strings.Repeat("fragment", 400))
+	case "near":
+		return tryNear(args[1])
+	case "spoof":
+		return trySpoof(args[1], args[2])
 	case "mapped":
 		return tryMapped(args[1])
 	case "storm":
@@ -75,18 +81,17 @@ func udp(t *testing.T, c lab.Client, to netip.AddrPort) string {
 	return client(t, c, "udp", to.String())
 }
 
-func tryEcho(network, to string) string {
+func tryEcho(network, to, text string) string {
 	conn, err := net.DialTimeout(network, to, patience)
 	if err != nil {
 		return failure(err)
 	}
 	defer conn.Close()
-	return exchange(conn)
+	return exchange(conn, text)
 }
 
-// exchange sends a line and waits for it to come back.
-func exchange(conn net.Conn) string {
-	const text = "echo\n"
+// exchange sends a text and waits for it to come back.
+func exchange(conn net.Conn, text string) string {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err.Error()
 	}
@@ -98,9 +103,47 @@ func exchange(conn net.Conn) string {
 		return failure(err)
 	}
 	if string(got) != text {
-		return fmt.Sprintf("got %q", got)
+		return fmt.Sprintf("got %.40q", got)
 	}
 	return lab.Answered
+}
+
+// tryNear sends a datagram that its first router must give up, and waits for what that says.
+func tryNear(to string) string {
+	dialer := net.Dialer{Control: func(network, _ string, c syscall.RawConn) (err error) {
+		level, hops, errs := unix.IPPROTO_IP, unix.IP_TTL, unix.IP_RECVERR
+		if network == "udp6" {
+			level, hops, errs = unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, unix.IPV6_RECVERR
+		}
+		lost := c.Control(func(fd uintptr) {
+			err = errors.Join(unix.SetsockoptInt(int(fd), level, hops, 1), unix.SetsockoptInt(int(fd), level, errs, 1))
+		})
+		return errors.Join(err, lost)
+	}}
+	conn, err := dialer.Dial("udp", to)
+	if err != nil {
+		return failure(err)
+	}
+	defer conn.Close()
+	return exchange(conn, "near\n")
+}
+
+// trySpoof sends a datagram from an address and returns at once.
+func trySpoof(from, to string) string {
+	source, err := netip.ParseAddr(from)
+	if err != nil {
+		return err.Error()
+	}
+	dialer := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0))}
+	conn, err := dialer.Dial("udp", to)
+	if err != nil {
+		return failure(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("spoof\n")); err != nil {
+		return failure(err)
+	}
+	return "sent"
 }
 
 // failure says how a connection failed in the words of package lab.

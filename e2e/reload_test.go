@@ -114,7 +114,7 @@ func TestReload_load(t *testing.T) {
 	check(t, err)
 	try := func(to netip.AddrPort) func() string {
 		return func() (outcome string) {
-			if err := one.Host.Do(func() error { outcome = tryEcho("tcp", to.String()); return nil }); err != nil {
+			if err := one.Host.Do(func() error { outcome = tryEcho("tcp", to.String(), "echo\n"); return nil }); err != nil {
 				return err.Error()
 			}
 			return outcome
