@@ -87,10 +87,10 @@ func TestPages(t *testing.T) {
 			wrong, right := section(t, p.text, "Wrong"), section(t, p.text, "Right")
 			formatted(t, wrong)
 			formatted(t, right)
-			if got := verdict(t, wrong); !slices.Equal(got, []string{p.code}) {
+			if got := said(t, wrong); !slices.Equal(got, []string{p.code}) {
 				t.Errorf("the wrong example gives %v, want %s alone", got, p.code)
 			}
-			if got := verdict(t, right); len(got) > 0 {
+			if got := said(t, right); len(got) > 0 {
 				t.Errorf("the right example gives %v, want nothing", got)
 			}
 		})
@@ -175,8 +175,8 @@ workloads:
   - {name: web-1, labels: {app: web, env: prod}, addresses: [10.1.0.2], interface: veth-web}
 `
 
-// verdict returns the codes that the verbs give for files, each once.
-func verdict(t *testing.T, files []example) []string {
+// said returns the codes that the verbs give for files, each once.
+func said(t *testing.T, files []example) []string {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	has := map[string]bool{}

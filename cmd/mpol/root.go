@@ -63,7 +63,10 @@ func newRoot(s streams) *cobra.Command {
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newFmt(s), newCheck(s), newTest(s), newCompile(s), newGuard(s), newExplain(s), newAgent(s), newStatus(s), newVersion(s))
+	root.AddCommand(
+		newFmt(s), newCheck(s), newTest(s), newVerdict(s), newCompile(s), newGuard(s), newExplain(s),
+		newAgent(s), newStatus(s), newVersion(s),
+	)
 	return root
 }
 

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"go.yaml.in/yaml/v3"
+)
+
+// fits reports whether a document fits a schema of docs/schemas.
+func fits(t *testing.T, schema string, document any) bool {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "docs/schemas", schema+".schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s any
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatalf("%s: %v", schema, err)
+	}
+	input := ast.MustInterfaceToValue(map[string]any{"document": document, "schema": s})
+	rs, err := rego.New(rego.Query("json.match_schema(input.document, input.schema)[0]"), rego.ParsedInput(input)).Eval(t.Context())
+	if err != nil || len(rs) != 1 {
+		t.Fatalf("%s: %v, %v", schema, rs, err)
+	}
+	return rs[0].Expressions[0].Value.(bool)
+}
+
+// world is an inventory and a policy for tests of flows.
+func world(t *testing.T) *judge {
+	t.Helper()
+	folder := t.TempDir()
+	policy := filepath.Join(folder, "p.mpol")
+	inventory := filepath.Join(folder, "inventory.yaml")
+	for path, text := range map[string]string{
+		policy: `package p
+default deny
+workload web = app = "web"
+workload api = app = "api"
+policy api for api { ingress {
+  site: allow from web on tcp/8080 http { GET "/site/**" }
+  any:  allow from workloads on tcp/80
+} }
+policy web for web { egress {
+  api:  allow to api on any
+  name: allow to "a.example.com" on tcp/443 tls { sni "a.example.com" }
+} }
+`,
+		inventory: `workloads:
+  - {name: web-1, labels: {app: web}, addresses: [10.0.0.2, "fd00::2"]}
+  - {name: api-1, labels: {app: api}, addresses: [10.0.0.3]}
+  - {name: svc, labels: {app: web}}
+host: {addresses: [192.0.2.1]}
+names: [{workload: web-1, name: a.example.com, addresses: [198.51.100.4]}]
+`,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j, err := newJudge(streams{out: os.Stdout, err: os.Stderr}, []string{policy}, inventory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// TestFlows judges lines; each flow that is judged fits its schema and so does each verdict.
+func TestFlows(t *testing.T) {
+	j := world(t)
+	for _, tt := range []struct{ flow, want string }{
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80"}`, "allow egress p.web.api rule"},
+		{`{"id":"x","from":"10.0.0.2","to":"10.0.0.3","l4":"tcp/80"}`, "allow egress p.web.api rule"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/81"}`, "deny ingress app.default default"},
+		{`{"from":"api-1","to":"web-1","l4":"tcp/81"}`, "deny egress default ungoverned"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/8080"}`, "allow ingress p.api.site requests"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/8080","http":{"method":"GET","path":"/site/x?a=b"}}`, "allow ingress p.api.site rule"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/8080","http":{"method":"GET","path":"/site/../x","headers":[["a","b"],["a","c"]]}}`, "deny ingress app.default default"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/8080","http":{"method":"GET","path":"/%2f"}}`, "deny   refused"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/8080","sni":"a"}`, "deny   unreadable"},
+		{`{"from":"svc","to":"api-1","l4":"tcp/80"}`, "allow egress p.web.api rule"},
+		{`{"from":"host","to":"api-1","l4":"tcp/80"}`, "deny ingress app.default default"},
+		{`{"from":"web-1","to":"a.example.com","l4":"tcp/443","sni":"a.example.com"}`, "allow egress p.web.name rule"},
+		{`{"from":"web-1","to":"A.example.com.","l4":"tcp/443","sni":""}`, "deny egress app.default default"},
+		{`{"from":"web-1","to":"198.51.100.4","l4":"tcp/443","sni":"a.example.com"}`, "allow egress p.web.name rule"},
+		{`{"from":"svc","to":"198.51.100.4","l4":"tcp/443","sni":"a.example.com"}`, "deny egress app.default default"},
+		{`{"from":"web-1","to":"b.example.com","l4":"tcp/443"}`, "deny egress app.default default"},
+		{`{"from":"web-1","to":"node","l4":"udp/53","dns":{"name":"a.example.com","type":"AAAA"}}`, "allow egress p.web.name rule"},
+		{`{"from":"web-1","to":"node","l4":"udp/53","dns":{"name":"a.example.com","type":"TXT"}}`, "deny egress app.default default"},
+		{`{"from":"web-1","to":"10.0.0.2","l4":"icmp/8"}`, "allow   self"},
+		{`{"from":"203.0.113.1","to":"203.0.113.2","l4":"ip/47"}`, "allow   foreign"},
+	} {
+		t.Run(tt.flow, func(t *testing.T) {
+			f, err := parseFlow([]byte(tt.flow))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			w := bufio.NewWriter(&b)
+			if err := j.answer(w, f, 7); err != nil {
+				t.Fatal(err)
+			}
+			_ = w.Flush()
+			var v verdictLine
+			var in, out any
+			for _, err := range []error{
+				json.Unmarshal(b.Bytes(), &v), json.Unmarshal([]byte(tt.flow), &in), json.Unmarshal(b.Bytes(), &out),
+			} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := fmt.Sprint(v.Verdict, " ", v.Half, " ", v.Rule, " ", v.Reason); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+			if !fits(t, "flow", in) || !fits(t, "verdict", out) {
+				t.Errorf("%s and %s do not both fit their schemas", tt.flow, b.String())
+			}
+			if len(f.ID) == 0 && string(v.ID) != "7" || len(f.ID) > 0 && string(v.ID) != string(f.ID) {
+				t.Errorf("the id is %s, that of the flow %s", v.ID, f.ID)
+			}
+		})
+	}
+}
+
+// TestNoFlows says what is wrong with a text that is no flow.
+func TestNoFlows(t *testing.T) {
+	j := world(t)
+	for _, tt := range []struct{ flow, want string }{
+		{`{}`, `"from" is missing`},
+		{`[]`, `the line is an array, not an object`},
+		{`{"from":"web-1","to":"api-1"}`, `"l4" is missing`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80"`, `the JSON text ends early`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80"} {}`, `there is more than one JSON value`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","From":"x"}`, `unknown key "From"; did you mean "from"?`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","from":"x"}`, `the key "from" comes twice`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","method":"x"}`, `unknown field "method"`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","id":{}}`, `id is neither a string nor a number`},
+		{"{\"from\":\"\xff\",\"to\":\"api-1\",\"l4\":\"tcp/80\"}", `not valid UTF-8`},
+		{`{"from":"web-2","to":"api-1","l4":"tcp/80"}`, `from: "web-2" is no workload, no address and not host; did you mean "web-1"?`},
+		{`{"from":"web-1","to":"api","l4":"tcp/80"}`, `to: "api" is no workload, no address and not host`},
+		{`{"from":"fd00::2%eth0","to":"api-1","l4":"tcp/80"}`, `from: "fd00::2%eth0" is no workload, no address and not host`},
+		{`{"from":"fd00::2","to":"api-1","l4":"tcp/80"}`, `fd00::2 and api-1 have no addresses of one family`},
+		{`{"from":"svc","to":"a.example.com","l4":"tcp/80"}`, `to: svc holds no answer for a.example.com that it could use; state it under "names" of the inventory`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/0"}`, `l4 "tcp/0" is no protocol and port; write tcp/443, icmp/8, icmp/3/4 or ip/47`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/080"}`, `l4 "tcp/080" is no protocol and port; write tcp/443, icmp/8, icmp/3/4 or ip/47`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp"}`, `l4 "tcp" is no protocol and port; write tcp/443, icmp/8, icmp/3/4 or ip/47`},
+		{`{"from":"web-1","to":"api-1","l4":"ip/6"}`, `l4 "ip/6": write tcp`},
+		{`{"from":"web-1","to":"api-1","l4":"icmp/256"}`, `l4 "icmp/256" is no protocol and port; write tcp/443, icmp/8, icmp/3/4 or ip/47`},
+		{`{"from":"web-1","to":"api-1","l4":"udp/80","sni":"x"}`, `sni needs tcp, not udp/80`},
+		{`{"from":"web-1","to":"api-1","l4":"icmp/8","dns":{"name":"x"}}`, `a question needs udp or tcp, not icmp/8`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","sni":"x","http":{"method":"GET","path":"/"}}`, `a flow holds http or sni, not both`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","http":{"method":"GET"}}`, `http needs a method and a path`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","http":{"method":"GET","path":"/","headers":[["a"]]}}`, `a header is a list of name and value, not of 1 texts`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","grpc":"x"}`, `grpc "x" is no method; write package.Service/Method`},
+		{`{"from":"web-1","to":"node","l4":"udp/53","dns":{"name":"x","type":"ZZ"}}`, `dns.type "ZZ" is no type of records; write A, AAAA, TYPE65 or the like`},
+	} {
+		t.Run(tt.flow, func(t *testing.T) {
+			f, err := parseFlow([]byte(tt.flow))
+			if err == nil {
+				_, err = j.decide(f)
+			}
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestScenes reads inventories; what is read fits the schema, what does not fit is refused.
+func TestScenes(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"workloads: [{name: a, labels: {k: v}, addresses: [10.0.0.1]}]", ""},
+		{"{\"workloads\": [\n\t{\"name\": \"a\", \"addresses\": [\"10.0.0.1\"]}]}", ""},
+		{"host: {addresses: [192.0.2.1]}\nworkloads: [{name: svc}]\nresolvers: [192.0.2.53]\nnames: [{workload: svc, name: a.example, addresses: [198.51.100.1]}]", ""},
+		{"", "the file is empty; it needs workloads"},
+		{"{}", "neither workloads nor a host"},
+		{"--- {workloads: [{name: a, addresses: [10.0.0.1]}]}\n--- {}", "more than one YAML document; keep one"},
+		{"workloads:\n- {name: a, adresses: [10.0.0.1]}", "line 2: unknown key adresses"},
+		{"workloads:\n- {name: a}", `line 2: workload "a": it has no addresses, and there is no host whose it could share`},
+		{"workloads:\n- {addresses: [10.0.0.1]}", `line 2: workload "": it has no name`},
+		{"workloads:\n- {name: host, addresses: [10.0.0.1]}", `line 2: workload "host": the name has a meaning of its own; choose another`},
+		{"workloads:\n- {name: a, addresses: [10.0.0.1]}\n- {name: a, addresses: [10.0.0.2]}", `line 3: workload "a": there is another workload of this name`},
+		{"workloads:\n- {name: a, addresses: [10.0.0.1]}\n- {name: b, addresses: [10.0.0.1]}", `line 3: workload "b": the address 10.0.0.1 is already that of a`},
+		{"workloads:\n- {name: a, addresses: [10.0.0.1]}\n- {name: b, addresses: [\"::ffff:10.0.0.1\"]}", `line 3: workload "b": the address 10.0.0.1 is already that of a`},
+		{"workloads:\n- {name: a, addresses: [10.0.0.1]}\nnames:\n- {workload: b, name: a.example, addresses: [198.51.100.1]}", `line 4: name "a.example": there is no workload "b"; did you mean "a"?`},
+		{"workloads:\n- {name: a, addresses: [10.0.0.1]}\nnames:\n- {workload: a, name: \"a b\", addresses: [198.51.100.1]}", `line 4: name "a b": it is no DNS name`},
+	} {
+		t.Run(tt.text, func(t *testing.T) {
+			_, err := parseScene([]byte(tt.text))
+			if tt.want != "" {
+				if err == nil || err.Error() != tt.want {
+					t.Errorf("error %v, want %s", err, tt.want)
+				}
+				return
+			}
+			var document any
+			if err := yaml.Unmarshal([]byte(strings.ReplaceAll(tt.text, "\t", " ")), &document); err != nil {
+				t.Fatal(err)
+			}
+			if err != nil || !fits(t, "inventory", document) {
+				t.Errorf("error %v, want none and that the schema fits", err)
+			}
+		})
+	}
+}
+
+// FuzzFlow reads any text as a flow and judges it: it has a verdict, or one line says what is wrong.
+func FuzzFlow(f *testing.F) {
+	for _, seed := range []string{
+		`{"from":"a","to":"10.0.0.2","l4":"tcp/80","http":{"method":"GET","path":"/","headers":[["a","b"]]}}`,
+		`{"id":1,"from":"host","to":"a.example","l4":"icmp/3/4","sni":""}`,
+		`{"from":"10.0.0.1","to":"node","l4":"udp/53","dns":{"name":"a.","type":"TYPE1"}}`,
+		`{"from":"\u0061"}`, `[{"a":[]}`, `"`,
+	} {
+		f.Add([]byte(seed))
+	}
+	sc, err := parseScene([]byte("workloads: [{name: a, addresses: [10.0.0.1]}]\nhost: {addresses: [192.0.2.1]}"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	j := &judge{scene: sc}
+	j.rules.Inventory = sc.inv
+	f.Fuzz(func(t *testing.T, text []byte) {
+		flow, err := parseFlow(text)
+		if err == nil {
+			err = j.answer(bufio.NewWriter(&bytes.Buffer{}), flow, 1)
+		}
+		if err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("flow %q: the error %q, want one line", text, err)
+		}
+	})
+}
