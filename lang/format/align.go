@@ -7,13 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// align gives each row its text. Rows are aligned with their neighbours of the same kind; an empty
-// line and anything on several lines come between them, comments and annotations do not.
+// align gives each row its text. Rows are aligned with their neighbours of the same kind. An empty
+// line or another kind ends that; comments, annotations and the items of a part in braces do not.
 func (p *printer) align() {
 	var run []*line
 	for i := range p.lines {
 		l := &p.lines[i]
-		if len(run) > 0 && (l.blank || l.row != rowBetween && (l.row != run[0].row || l.indent != run[0].indent)) {
+		other := len(run) > 0 && l.row != rowBetween && (l.row != run[0].row || l.indent != run[0].indent)
+		if l.row != rowInside && (l.blank || other) {
 			alignRun(run)
 			run = nil
 		}

@@ -19,7 +19,7 @@ func (p *printer) statement(ps []piece, indent int, r row, blank bool) {
 	case ok && indent+utf8.RuneCountInString(text) <= width:
 		p.add(line{indent: indent, cells: cells(ps, r), row: r, blank: blank})
 	case open < len(ps):
-		p.part(ps, open, indent, blank)
+		p.part(ps, open, indent, r, blank)
 	case r == rowDefinition && equals < len(ps):
 		p.definition(ps, equals, indent, blank)
 	default:
@@ -41,10 +41,16 @@ func (p *printer) definition(ps []piece, equals, indent int, blank bool) {
 	}
 }
 
-// part prints a rule or line whose part in braces begins at open, with one item of it a line.
-func (p *printer) part(ps []piece, open, indent int, blank bool) {
+// part prints a rule or line whose part in braces begins at open, with one item of it a line. If
+// what stands before the items fits on a line, that line is a row like its neighbours.
+func (p *printer) part(ps []piece, open, indent int, r row, blank bool) {
 	end := index(ps, open, "}")
-	p.fill(ps[:open+1], indent, indent+hang, blank)
+	if text, ok := flat(ps[:open+1]); ok && indent+utf8.RuneCountInString(text) <= width {
+		p.add(line{indent: indent, cells: cells(ps[:open+1], r), row: r, blank: blank})
+		defer p.inside(len(p.lines))
+	} else {
+		p.fill(ps[:open+1], indent, indent+hang, blank)
+	}
 	list := members(ps[open+1:end], ps[max(open-1, 0)].text())
 	for i, m := range list {
 		if i == len(list)-1 {
@@ -54,6 +60,13 @@ func (p *printer) part(ps []piece, open, indent int, blank bool) {
 	}
 	p.comments(ps[end], indent+step, true)
 	p.fill(ps[end:], indent, indent+hang, false)
+}
+
+// inside makes the lines from one on part of the row before them.
+func (p *printer) inside(from int) {
+	for i := range p.lines[from:] {
+		p.lines[from+i].row = rowInside
+	}
 }
 
 // member prints one item of a list that has one a line.

@@ -148,6 +148,31 @@ func TestTokensDecide(t *testing.T) {
 	}
 }
 
+// TestCommentsAnywhere puts comments and empty lines between any two tokens: the form keeps them and
+// what they belong to.
+func TestCommentsAnywhere(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	between := []string{" ", " ", " ", "\n", "\n\n", " # x\n", "\n# x\n", "\n\n## x \n\n", " ## x\n# y\n\n", "\n\n# x\n\n\n# y\n"}
+	n := 0
+	for _, text := range corpus(t) {
+		tokens, _ := lang.Scan("a.mpol", []byte(text))
+		for range 8 {
+			var b strings.Builder
+			for _, tok := range tokens {
+				b.WriteString(between[random.IntN(len(between))])
+				b.WriteString(tok.Value)
+			}
+			if _, diags := lang.Parse("a.mpol", []byte(b.String())); !diags.HasErrors() {
+				same(t, b.String())
+				n++
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("%d texts were tried, want more", n)
+	}
+}
+
 // TestSame formats every text of the repository that parses.
 func TestSame(t *testing.T) {
 	n := 0

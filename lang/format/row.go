@@ -9,7 +9,8 @@ type row uint8
 
 const (
 	rowBroken     row = iota // part of something on several lines
-	rowBetween               // a comment or annotations: between aligned lines, not one of them
+	rowBetween               // a comment or annotations: between rows
+	rowInside                // what belongs to the row above
 	rowOther                 // one cell
 	rowDefinition            // workload | web | = app = "web" | and env = "prod"
 	rowTier                  // tier site | order 50 | default pass
