@@ -3,11 +3,13 @@
 package e2e
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mpol/e2e/lab"
 	"mpol/e2e/node"
@@ -112,6 +114,18 @@ func compare(t *testing.T, steps ...step) {
 			t.Errorf("%s: %s, want %s", s.what, s.got, s.want)
 		}
 	}
+}
+
+// eventually waits for an outcome that may come a moment after its generation: what only the new
+// one allows passes Envoy once no packet is judged by the old one any more.
+func eventually(t *testing.T, what, want string, try func() string) {
+	t.Helper()
+	check(t, lab.Wait(5*time.Second, what, func() error {
+		if got := try(); got != want {
+			return fmt.Errorf("%s, want %s", got, want)
+		}
+		return nil
+	}))
 }
 
 // at is an address with a port.
