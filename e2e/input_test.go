@@ -21,6 +21,8 @@ type mistake struct {
 	old, new string
 	// files are policy files that replace the good ones.
 	files map[string]string
+	// gone names a configuration that does not exist.
+	gone bool
 	// nobody runs the agent without root.
 	nobody bool
 	// disturb changes the node before and returns what undoes it.
@@ -28,26 +30,26 @@ type mistake struct {
 
 	code int
 	want []string // parts of what it says
-	// lines is how many it says; 0 means one.
-	lines int
+	// shown says that it shows the place in the policy; else it says one sentence.
+	shown bool
 }
 
 func mistakes() []mistake {
 	return []mistake{
 		{
 			name: "bad policy", files: map[string]string{"bad.mpol": head + "policy one for one { egress { a: alow to two on tcp/1 } }\n"},
-			code: 2, want: []string{"bad.mpol:8:34", "alow", "allow"}, lines: -1,
+			code: 2, want: []string{"bad.mpol:8:34", "alow", "allow"}, shown: true,
 		},
 		{
 			name: "policy file that is no UTF-8", files: map[string]string{"bad.mpol": "package net # \xff\n"},
-			code: 2, want: []string{"bad.mpol:1:15", "UTF-8"}, lines: -1,
+			code: 2, want: []string{"bad.mpol:1:15", "UTF-8"}, shown: true,
 		},
 		{
 			name: "policy without its default", files: map[string]string{"bad.mpol": "package net\nworkload one = app = \"one\"\npolicy one for one { egress none }\n"},
-			code: 2, want: []string{"bad.mpol:3", "default"}, lines: -1,
+			code: 2, want: []string{"bad.mpol:3", "default"}, shown: true,
 		},
 		{name: "no root", nobody: true, code: 3, want: []string{"root"}},
-		{name: "missing configuration", old: "", new: "gone", code: 3, want: []string{"agent.gone.yaml"}},
+		{name: "missing configuration", gone: true, code: 3, want: []string{"agent.gone.yaml"}},
 		{name: "missing device", old: "interface: w2", new: "interface: nosuch0", code: 3, want: []string{"workload two", "nosuch0"}},
 		{name: "missing cgroup", old: "cgroup: daemon}", new: "cgroup: nosuch}", code: 3, want: []string{"workload daemon", "nosuch"}},
 		{name: "missing uplink", old: "uplinks: [uplink]", new: "uplinks: [nosuch0]", code: 3, want: []string{"uplink nosuch0"}},
@@ -96,11 +98,11 @@ func TestBadInput(t *testing.T) {
 			if !strings.Contains(string(good), old) {
 				t.Fatalf("the configuration lacks %q", old)
 			}
-			text := strings.Replace(string(good), old, words.Replace(m.new), 1)
 			path := filepath.Join(n.Dir, "agent.bad.yaml")
-			if m.old == "" && m.new != "" {
-				text, path = string(good), filepath.Join(n.Dir, "agent."+m.new+".yaml")
+			if m.gone {
+				path = filepath.Join(n.Dir, "agent.gone.yaml")
 			} else {
+				text := strings.Replace(string(good), old, words.Replace(m.new), 1)
 				if len(m.files) > 0 {
 					text = strings.Replace(text, "policies: [policies]", "policies: ["+write(t, m.files)+"]", 1)
 				}
@@ -118,7 +120,7 @@ func TestBadInput(t *testing.T) {
 					t.Errorf("it says %q, want %q in it", said, words.Replace(part))
 				}
 			}
-			if got := strings.Count(said, "\n"); m.lines == 0 && got != 1 {
+			if got := strings.Count(said, "\n"); !m.shown && got != 1 {
 				t.Errorf("it says %d lines, want one sentence: %s", got, said)
 			}
 			compareTraces(t, n, before)

@@ -151,8 +151,10 @@ func TestNames_storm(t *testing.T) {
 		for who, c := range map[string]lab.Client{"one": n.Device(0), "two": n.Device(1), daemon: n.Service(daemon)} {
 			t.Run(who+" "+version, func(t *testing.T) {
 				t.Parallel()
-				compare(t, step{"look-ups with a connection at once",
-					client(t, c, "storm", resolver, f.kind, pattern, fmt.Sprint(stormSize)), want})
+				compare(t, step{
+					"look-ups with a connection at once",
+					client(t, c, "storm", resolver, f.kind, pattern, fmt.Sprint(stormSize)), want,
+				})
 			})
 		}
 	}

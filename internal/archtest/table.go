@@ -82,11 +82,12 @@ var importTable = []row{
 	{pkg: "internal/testgate", leaf: true},
 	{pkg: "cmd/...", ours: []string{"*"}, third: []string{"*"}, leaf: true},
 	{pkg: "e2e/lab", third: []string{netlink, netns, sys}},
-	{pkg: "e2e/...", ours: []string{"*", "e2e/lab"}, third: []string{"*"}, leaf: true},
+	{pkg: "e2e/node", ours: []string{"agent/event", "agent/status", "e2e/lab"}},
+	{pkg: "e2e/...", ours: []string{"*", "e2e/lab", "e2e/node"}, third: []string{"*"}, leaf: true},
 }
 
 // testOnly are packages that production code never imports; programs under e2e may.
-var testOnly = []string{"e2e/lab"}
+var testOnly = []string{"e2e/lab", "e2e/node"}
 
 // impure are the packages of the standard library that a pure package does without.
 var impure = []string{
