@@ -64,7 +64,7 @@ func newRoot(s streams) *cobra.Command {
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		newFmt(s), newCheck(s), newTest(s), newVerdict(s), newCompile(s), newGuard(s), newExplain(s),
+		newFmt(s), newCheck(s), newTest(s), newVerdict(s), newWhy(s), newCompile(s), newGuard(s), newExplain(s),
 		newAgent(s), newStatus(s), newVersion(s),
 	)
 	return root

@@ -3,28 +3,232 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"slices"
+	"strings"
 
+	"github.com/spf13/cobra"
+
+	"mpol/compiler/policytest"
 	"mpol/compiler/program"
+	"mpol/compiler/verdict"
 )
 
-// selected reports whether the policy is one for w.
-func selected(p *program.Policy, w *program.Workload) bool {
-	return p.Subject.All || p.Subject.Selector != nil && meets(p.Subject.Selector, w)
+func newWhy(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "why PATH... --inventory FILE FLOW",
+		Short: "Explain the verdict on a flow",
+		Long: `Why judges one flow as mpol verdict does and prints the way to the verdict: of each half the tiers in
+their order, the policies that select the subject, and their rules with file and line. A rule is marked
++ if it matches; of one that does not but nearly does, it says what is different. Where a half denies,
+the rules that would allow the flow come last.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return usageError{fmt.Errorf("name the policies and then the flow, such as '{\"from\": \"web-1\", \"to\": \"db-1\", \"l4\": \"tcp/5432\"}'")}
+			}
+			return nil
+		},
+	}
+	inventory := c.Flags().String("inventory", "", "YAML or JSON file with workloads, host and names (required)")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		last := len(args) - 1
+		f, err := parseFlow([]byte(args[last]))
+		if err != nil {
+			return fmt.Errorf("flow: %w", err)
+		}
+		j, err := newJudge(s, args[:last], *inventory)
+		if err != nil {
+			return err
+		}
+		ways, err := j.ways(f)
+		if err != nil {
+			return fmt.Errorf("flow: %w", err)
+		}
+		var b bytes.Buffer
+		for i, w := range distinct(ways) {
+			if i > 0 {
+				b.WriteByte('\n')
+			}
+			j.explain(&b, w)
+		}
+		_, err = b.WriteTo(s.out)
+		return err
+	}
+	return c
 }
 
-// meets reports whether the labels of w satisfy a selector.
-func meets(s *program.Selector, w *program.Workload) bool {
-	value, has := w.Label(s.Key)
-	switch s.Op {
-	case program.OpIn:
-		return has && slices.Contains(s.Values, value)
-	case program.OpHas:
-		return has
-	case program.OpAnd:
-		return !slices.ContainsFunc(s.Args, func(a *program.Selector) bool { return !meets(a, w) })
-	case program.OpOr:
-		return slices.ContainsFunc(s.Args, func(a *program.Selector) bool { return meets(a, w) })
+// distinct returns the ways that have a verdict of their own.
+func distinct(ways []way) []way {
+	var out []way
+	for _, w := range ways {
+		known := slices.ContainsFunc(out, func(o way) bool {
+			return o.verdict.Action == w.verdict.Action && o.verdict.Half == w.verdict.Half && o.verdict.Rule == w.verdict.Rule &&
+				o.verdict.Egress.Rule == w.verdict.Egress.Rule && o.verdict.Ingress.Rule == w.verdict.Ingress.Rule
+		})
+		if !known {
+			out = append(out, w)
+		}
 	}
-	return !meets(s.Args[0], w)
+	return out
+}
+
+// explain writes the walk of one way.
+func (j *judge) explain(b io.Writer, w way) {
+	v := w.verdict
+	fmt.Fprintf(b, "%s: %s\n", j.flowText(w.flow), j.verdictText(v))
+	if len(w.flow.Names) > 0 {
+		var names []string
+		for _, n := range w.flow.Names {
+			names = append(names, n.String())
+		}
+		fmt.Fprintf(b, "  the client learned the address as %s\n", strings.Join(names, ", "))
+	}
+	if !v.Judged() {
+		return
+	}
+	for _, d := range []program.Direction{program.Egress, program.Ingress} {
+		h, subject := v.Egress, w.flow.From
+		if d == program.Ingress {
+			h, subject = v.Ingress, w.flow.To
+		}
+		if !h.Exists {
+			continue
+		}
+		fmt.Fprintf(b, "\n%s of %s: %s\n", d, j.endText(subject), j.halfText(h))
+		if h.Governed {
+			j.tiers(b, w.flow, d, h)
+		}
+	}
+}
+
+func (j *judge) tiers(b io.Writer, f verdict.Flow, d program.Direction, h verdict.Half) {
+	decided := j.rules.Source(h.Rule).Tier
+	for _, step := range policytest.Walk(&j.rules, f, d) {
+		fmt.Fprintf(b, "  tier %s (order %d, default %s)\n", step.Tier.Name, step.Tier.Order, step.Tier.Default)
+		for _, p := range step.Policies {
+			mark := ""
+			if p.Audit {
+				mark = " (audit: decides nothing)"
+			}
+			fmt.Fprintf(b, "    policy %s%s\n", p.Name, mark)
+			for _, r := range p.Rules {
+				j.rule(b, r, f.Proto, d)
+			}
+		}
+		if step.Tier.Name == decided {
+			break
+		}
+	}
+	if h.Allow {
+		return
+	}
+	for _, text := range policytest.Near(&j.rules, f, d) {
+		fmt.Fprintf(b, "  near: %s\n", text)
+	}
+}
+
+// rule writes a rule as it stands in its file, with what keeps it from matching.
+func (j *judge) rule(b io.Writer, r policytest.RuleStep, proto uint8, d program.Direction) {
+	s := j.rules.Source(r.Rule.ID)
+	mark, note := " ", ""
+	switch {
+	case r.Matches && r.Rule.Audit:
+		mark, note = "+", "audit: decides nothing"
+	case r.Matches:
+		mark = "+"
+	case r.Port && !r.Speaks(proto):
+		note = "another protocol"
+	case r.Port:
+		note = "another port"
+	case r.Content:
+		note = "another request"
+	case r.Peer && d == program.Ingress:
+		note = "another client"
+	case r.Peer:
+		note = "another server"
+	}
+	line := fmt.Sprintf("      %s %s  %s", mark, s, j.lineText(s))
+	if note != "" {
+		line += "  (" + note + ")"
+	}
+	fmt.Fprintln(b, line)
+}
+
+// lineText returns the text of a rule's line from where the rule begins.
+func (j *judge) lineText(s program.Source) string {
+	lines := strings.Split(string(j.text[s.File]), "\n")
+	if s.Line < 1 || s.Line > len(lines) {
+		return s.Name
+	}
+	line := []rune(strings.TrimRight(lines[s.Line-1], "\r"))
+	return string(line[min(max(s.Column-1, 0), len(line)):])
+}
+
+// verdictText says what was decided and by whom.
+func (j *judge) verdictText(v verdict.Verdict) string {
+	word := "allow"
+	switch {
+	case v.Action == verdict.Deny:
+		word = "deny"
+	case v.Action == verdict.Redirect:
+		word = fmt.Sprintf("allow, and each request is judged (%s)", v.L7)
+	}
+	if !byHalf(v) {
+		return fmt.Sprintf("%s (%s)", word, v.Reason)
+	}
+	s := j.rules.Source(v.Rule)
+	return fmt.Sprintf("%s at %s by %s (%s)", word, v.Half, s.Name, s)
+}
+
+func (j *judge) halfText(h verdict.Half) string {
+	word := program.Deny.String()
+	if h.Allow {
+		word = program.Allow.String()
+	}
+	s := j.rules.Source(h.Rule)
+	if !h.Governed {
+		return fmt.Sprintf("%s by %s (%s), no policy speaks of it", word, s.Name, s)
+	}
+	return fmt.Sprintf("%s by %s (%s)", word, s.Name, s)
+}
+
+func (j *judge) endText(e verdict.End) string {
+	holder := j.scene.holder(e)
+	for _, w := range j.scene.inv.Workloads {
+		if w.Name == holder {
+			var labels []string
+			for _, l := range w.Labels {
+				labels = append(labels, fmt.Sprintf("%s = %q", l.Key, l.Value))
+			}
+			return fmt.Sprintf("%s { %s }", w.Name, strings.Join(labels, ", "))
+		}
+	}
+	if holder != "" {
+		return holder
+	}
+	return e.Addr.String()
+}
+
+func (j *judge) flowText(f verdict.Flow) string {
+	name := func(e verdict.End) string {
+		if holder := j.scene.holder(e); holder != "" {
+			return fmt.Sprintf("%s (%s)", holder, e.Addr)
+		}
+		return e.Addr.String()
+	}
+	text := fmt.Sprintf("%s -> %s on %s", name(f.From), name(f.To), program.L4{Proto: f.Proto, First: f.Port, Last: f.Port})
+	switch {
+	case f.HTTP != nil:
+		text += fmt.Sprintf(" %s %q", f.HTTP.Method, f.HTTP.Path)
+		if f.HTTP.Host != "" {
+			text += fmt.Sprintf(" host %q", f.HTTP.Host)
+		}
+	case f.TLS != nil:
+		text += fmt.Sprintf(" sni %q", f.TLS.ServerName)
+	case f.Question != nil:
+		text += fmt.Sprintf(" dns %q type %d", f.Question.Name, f.Question.Type)
+	}
+	return text
 }
