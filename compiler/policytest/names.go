@@ -32,10 +32,11 @@ func (w *world) ask(rules *program.Rules, from place, name program.Name, typ uin
 	t := tried{rules: rules, from: from}
 	for _, r := range w.resolvers {
 		if r.Is4() == from.end.Addr.Is4() {
-			t.verdict = verdict.Decide(rules, verdict.Flow{
+			t.flow = verdict.Flow{
 				From: from.end, To: verdict.End{Addr: r}, Proto: program.ProtoUDP, Port: portDNS,
 				Question: &verdict.Question{Name: name, Type: typ},
-			})
+			}
+			t.verdict = verdict.Decide(rules, t.flow)
 		}
 	}
 	return t

@@ -34,6 +34,9 @@ type Result struct {
 	// and Ingress say where its halves come from; empty for a half that does not exist.
 	Got             verdict.Verdict
 	Egress, Ingress Half
+	// Flow is what Got is the verdict on, by Rules with the addresses of the line; nil of an Error.
+	Flow  verdict.Flow
+	Rules *program.Rules
 }
 
 // Half is one half of a verdict with its place.

@@ -94,6 +94,7 @@ func (w *world) unsure(l *check.Assertion, summary, help string) Result {
 type tried struct {
 	rules    *program.Rules
 	from, to place
+	flow     verdict.Flow // as far as it was judged
 	verdict  verdict.Verdict
 }
 
@@ -153,7 +154,7 @@ func (w *world) try(l *check.Assertion, a, b place, proto uint8, port uint16) (t
 	case l.SNI != "":
 		f.TLS = &verdict.TLS{ServerName: l.SNI, Present: true}
 	}
-	t.verdict = verdict.Decide(t.rules, f)
+	t.flow, t.verdict = f, verdict.Decide(t.rules, f)
 	if t.verdict.Action != verdict.Redirect || l.At != nil && half(t.verdict, *l.At).L7 == program.L7None {
 		return t, nil
 	}
@@ -183,7 +184,7 @@ func (w *world) judge(l *check.Assertion, all []tried) Result {
 		worst = all[i]
 	}
 	r := Result{
-		Test: w.test.Name, Status: Pass, Span: l.Span, Got: worst.verdict,
+		Test: w.test.Name, Status: Pass, Span: l.Span, Got: worst.verdict, Flow: worst.flow, Rules: worst.rules,
 		Egress: newHalf(worst.rules, worst.verdict.Egress), Ingress: newHalf(worst.rules, worst.verdict.Ingress),
 	}
 	if i >= 0 {
