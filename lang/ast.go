@@ -32,6 +32,24 @@ func Items(list []lexer.Token) []lexer.Token {
 	return items
 }
 
+// Split returns the items of a list, each with all of its tokens: a name of another package has
+// three, everything else one.
+func Split(list []lexer.Token) []Node {
+	var items []Node
+	for i := 0; i < len(list); i++ {
+		if list[i].Type == tokenSymbol {
+			continue
+		}
+		n := 1
+		for i+n+1 < len(list) && list[i+n].Value == "." {
+			n += 2
+		}
+		items = append(items, Node{Tokens: list[i : i+n]})
+		i += n - 1
+	}
+	return items
+}
+
 // Node is a piece of the text.
 type Node struct {
 	Tokens []lexer.Token
@@ -72,7 +90,8 @@ type Head struct {
 // Common returns the head itself; it makes every declaration a Decl.
 func (h *Head) Common() *Head { return h }
 
-// Decl is a declaration: *Default, *Workload, *Cidrs, *Domains, *Service, *Policy, *Test or *Other.
+// Decl is a declaration: *Import, *Default, *Tier, *Workload, *Cidrs, *Domains, *Service, *Resolver,
+// *Policy, *Test, *Prove or *Other.
 type Decl interface{ Common() *Head }
 
 // Annotation is @key("value", ...).
@@ -86,6 +105,20 @@ type Annotation struct {
 type Package struct {
 	Head
 	Name lexer.Token `parser:"'package' @Ident"`
+}
+
+// Import is import NAME.
+type Import struct {
+	Head
+	Name lexer.Token `parser:"'import' @Ident"`
+}
+
+// Tier is tier NAME order N default ACTION.
+type Tier struct {
+	Head
+	Name    lexer.Token `parser:"'tier' @Ident"`
+	Order   lexer.Token `parser:"'order' @Number"`
+	Default lexer.Token `parser:"'default' @( 'deny' | 'allow' | 'pass' )"`
 }
 
 // Default is default allow|deny.
@@ -105,16 +138,16 @@ type Workload struct {
 type Cidrs struct {
 	Head
 	Name  lexer.Token   `parser:"'cidrs' @Ident '='"`
-	Items []lexer.Token `parser:"@( ( Address | Ident ) ( ',' ( Address | Ident ) )* ','? )"`
-	Minus []lexer.Token `parser:"( 'except' @( ( Address | Ident ) ( ',' ( Address | Ident ) )* ','? ) )?"`
+	Items []lexer.Token `parser:"@( ( Address | Ident ( '.' Ident )? ) ( ',' ( Address | Ident ( '.' Ident )? ) )* ','? )"`
+	Minus []lexer.Token `parser:"( 'except' @( ( Address | Ident ( '.' Ident )? ) ( ',' ( Address | Ident ( '.' Ident )? ) )* ','? ) )?"`
 }
 
 // Domains is domains NAME = items; an item is a pattern or the name of other domains.
 type Domains struct {
 	Head
 	Name  lexer.Token   `parser:"'domains' @Ident '='"`
-	Items []lexer.Token `parser:"@( ( String | Ident ) ( ',' ( String | Ident ) )* ','? )"`
-	Minus []lexer.Token `parser:"( 'except' @( ( String | Ident ) ( ',' ( String | Ident ) )* ','? ) )?"`
+	Items []lexer.Token `parser:"@( ( String | Ident ( '.' Ident )? ) ( ',' ( String | Ident ( '.' Ident )? ) )* ','? )"`
+	Minus []lexer.Token `parser:"( 'except' @( ( String | Ident ( '.' Ident )? ) ( ',' ( String | Ident ( '.' Ident )? ) )* ','? ) )?"`
 }
 
 // Service is service NAME = items.
@@ -124,10 +157,21 @@ type Service struct {
 	Items L4List      `parser:"@@"`
 }
 
+// Resolver is resolver NAME = PEER on L4 for patterns. The peer is host, an address or prefix, or the
+// name of a workload: Item or, when it is one of another package, Member of the package Item.
+type Resolver struct {
+	Head
+	Name   lexer.Token   `parser:"'resolver' @Ident '='"`
+	Item   lexer.Token   `parser:"@( 'host' | Address | Ident )"`
+	Member *lexer.Token  `parser:"( '.' @Ident )?"`
+	L4     *L4List       `parser:"'on' @@"`
+	For    []lexer.Token `parser:"( 'for' @( String ( ',' String )* ','? ) )?"`
+}
+
 // L4List is a list of protocols and ports and of services.
 type L4List struct {
 	Node
-	Items []lexer.Token `parser:"@( ( L4 | Ident | 'any' | 'icmp' | 'icmpv6' | 'tcp' | 'udp' | 'sctp' | 'ip' ) ( ',' ( L4 | Ident | 'any' | 'icmp' | 'icmpv6' | 'tcp' | 'udp' | 'sctp' | 'ip' ) )* ','? )"`
+	Items []lexer.Token `parser:"@( ( L4 | Ident ( '.' Ident )? | 'any' | 'icmp' | 'icmpv6' | 'tcp' | 'udp' | 'sctp' | 'ip' ) ( ',' ( L4 | Ident ( '.' Ident )? | 'any' | 'icmp' | 'icmpv6' | 'tcp' | 'udp' | 'sctp' | 'ip' ) )* ','? )"`
 }
 
 // Selector is terms joined by and or by or, never by both.
@@ -152,155 +196,17 @@ type Term struct {
 	Condition *Condition    `parser:"| @@ )"`
 }
 
-// Condition compares a label, or names a workload when it has no operator.
+// Condition compares a label, or names a workload when it has no operator: Key or, when it is one of
+// another package, Member of the package Key.
 type Condition struct {
 	Node
 	Key    lexer.Token   `parser:"@( Ident | String )"`
-	Equals *lexer.Token  `parser:"( '=' @String"`
+	Member *lexer.Token  `parser:"( '.' @Ident"`
+	Equals *lexer.Token  `parser:"| '=' @String"`
 	Differ *lexer.Token  `parser:"| '!=' @String"`
 	NotIn  bool          `parser:"| ( @'not' 'in'"`
 	In     bool          `parser:"| @'in' )"`
 	Values []lexer.Token `parser:"'[' ( @( String ( ',' String )* ','? ) )? ']' )?"`
-}
-
-// Policy is policy NAME for SUBJECT with its blocks, in file order.
-type Policy struct {
-	Head
-	Name    lexer.Token
-	Subject *Subject
-	Blocks  []*Block
-}
-
-// policyHeader is a policy up to its brace.
-type policyHeader struct {
-	Node
-	Name    lexer.Token `parser:"'policy' @Ident"`
-	Subject *Subject    `parser:"'for' @@ '{'"`
-}
-
-// Subject is whom a policy governs: one field is set.
-type Subject struct {
-	Node
-	Name     *lexer.Token `parser:"@Ident"`
-	All      bool         `parser:"| @'workloads'"`
-	Selector *Selector    `parser:"| '(' @@ ')'"`
-}
-
-// Block is one direction of a policy; a block that is None has no rules.
-type Block struct {
-	Node
-	Word  lexer.Token // ingress or egress
-	None  bool
-	Rules []*Rule
-}
-
-// Rule is one rule.
-type Rule struct {
-	Head
-	Label     *lexer.Token `parser:"@Label?"`
-	Action    lexer.Token  `parser:"@( 'allow' | 'deny' )"`
-	Direction lexer.Token  `parser:"@( 'from' | 'to' )"`
-	Peers     *Peers       `parser:"@@"`
-	L4        *L4List      `parser:"'on' @@"`
-	HTTP      *HTTP        `parser:"( @@"`
-	TLS       *TLS         `parser:"| @@ )?"`
-	Reject    *lexer.Token `parser:"@'reject'?"`
-	Log       bool         `parser:"@'log'?"`
-}
-
-// Peers is a list of peers less another.
-type Peers struct {
-	Node
-	Include []*Peer `parser:"@@ ( ',' @@ )* ','?"`
-	Except  []*Peer `parser:"( 'except' @@ ( ',' @@ )* ','? )?"`
-}
-
-// Peer is one peer: a Selector, or an Item that is a built-in word, a name, a prefix or a domain.
-type Peer struct {
-	Node
-	Selector *Selector    `parser:"'(' @@ ')'"`
-	Item     *lexer.Token `parser:"| @( 'any' | 'workloads' | 'host' | 'world' | 'internet' | Ident | Address | String )"`
-}
-
-// HTTP is an http part.
-type HTTP struct {
-	Node
-	Requests []*HTTPRequest `parser:"'http' '{' ( @@ ( ',' @@ )* ','? )? '}'"`
-}
-
-// HTTPRequest is methods and a path. Any has no methods; Regexp says that the path follows a ~.
-type HTTPRequest struct {
-	Node
-	Any     bool          `parser:"( @'any'"`
-	Methods []lexer.Token `parser:"| @( Ident ( ',' Ident )* ) )"`
-	Regexp  bool          `parser:"@'~'?"`
-	Path    lexer.Token   `parser:"@String"`
-	Host    *lexer.Token  `parser:"( 'host' @String )?"`
-}
-
-// TLS is a tls part: patterns and names of domains.
-type TLS struct {
-	Node
-	Names []lexer.Token `parser:"'tls' '{' 'sni' @( ( String | Ident ) ( ',' ( String | Ident ) )* ','? ) '}'"`
-}
-
-// Test is a test block with its lines in file order.
-type Test struct {
-	Head
-	Name   lexer.Token
-	Givens []*Given
-	Lines  []*Line
-}
-
-// testHeader is a test up to its brace.
-type testHeader struct {
-	Node
-	Name lexer.Token `parser:"'test' @String '{'"`
-}
-
-// Given is a line that states a party or, when DNS is set, an answer.
-type Given struct {
-	Node
-	DNS       *lexer.Token  `parser:"'given' ( 'dns' @String"`
-	Answers   []lexer.Token `parser:"'=' @( Address ( ',' Address )* ','? )"`
-	Name      *lexer.Token  `parser:"| @Ident '='"`
-	Outside   *lexer.Token  `parser:"( @Address"`
-	Labels    *Labels       `parser:"| @@"`
-	Addresses []lexer.Token `parser:"( 'at' @( Address ( ',' Address )* ','? ) )? ) )"`
-}
-
-// Labels are the labels of a given workload.
-type Labels struct {
-	Node
-	Items []*Label `parser:"'{' ( @@ ( ',' @@ )* ','? )? '}'"`
-}
-
-// Label is one label with its value.
-type Label struct {
-	Node
-	Key   lexer.Token `parser:"@( Ident | String ) '='"`
-	Value lexer.Token `parser:"@String"`
-}
-
-// Line is one assertion.
-type Line struct {
-	Node
-	Want   lexer.Token   `parser:"@( 'allow' | 'deny' )"`
-	From   lexer.Token   `parser:"@( Ident | 'host' | 'node' | Address | String ) '->'"`
-	To     []lexer.Token `parser:"@( ( Ident | 'host' | 'node' | Address | String ) ( ',' ( Ident | 'host' | 'node' | Address | String ) )* ','? )"`
-	L4     *L4List       `parser:"'on' @@"`
-	SNI    *lexer.Token  `parser:"( 'sni' @String"`
-	Method *lexer.Token  `parser:"| (?! 'by' | 'at' ) @( Ident | 'any' )"`
-	Path   *lexer.Token  `parser:"@String"`
-	Host   *lexer.Token  `parser:"( 'host' @String )? )?"`
-	By     *RuleName     `parser:"( 'by' @@ )?"`
-	At     *lexer.Token  `parser:"( 'at' @( 'ingress' | 'egress' ) )?"`
-}
-
-// RuleName is the name of a rule or default, its parts joined by dots.
-type RuleName struct {
-	Node
-	Parts []lexer.Token `parser:"@( ( Ident | Keyword ) ( '.' ( Ident | Keyword ) )* )"`
 }
 
 // Other is a declaration whose kind is unknown to this version or could not be read; its error is

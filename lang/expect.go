@@ -18,7 +18,10 @@ func wanted(message string) string {
 	if slices.Contains(words, "a condition") {
 		return "a condition"
 	}
-	return strings.Join(words, " or ")
+	if last := len(words) - 1; last > 0 {
+		return strings.Join(words[:last], ", ") + " or " + words[last]
+	}
+	return strings.Join(words, "")
 }
 
 // alternatives returns the first words of an EBNF sequence, what is optional left out when a word
@@ -73,6 +76,7 @@ func wordFor(ebnf string) string {
 		"<address>":   "an address",
 		"<l4>":        "a protocol and port such as tcp/443",
 		"<keyword>":   "a word",
+		"<label>":     "a label",
 		"Selector":    "a selector",
 		"Term":        "a condition",
 		"Condition":   "a condition",
@@ -82,6 +86,10 @@ func wordFor(ebnf string) string {
 		"L4List":      "a protocol and port such as tcp/443",
 		"HTTPRequest": "a method and a path",
 		"HTTP":        "`http`",
+		"GRPC":        "`grpc`",
+		"DNS":         "`dns`",
+		"Header":      "`header`",
+		"<number>":    "a number",
 		"TLS":         "`tls`",
 		"RuleName":    "the name of a rule",
 		"Labels":      "labels in braces",

@@ -22,25 +22,33 @@ const maxDepth = 100
 // grammar is one parser for each piece into which a file is split.
 type grammar struct {
 	pkg        *participle.Parser[Package]
+	imports    *participle.Parser[Import]
+	tier       *participle.Parser[Tier]
 	def        *participle.Parser[Default]
 	workload   *participle.Parser[Workload]
 	cidrs      *participle.Parser[Cidrs]
 	domains    *participle.Parser[Domains]
 	service    *participle.Parser[Service]
+	resolver   *participle.Parser[Resolver]
 	policy     *participle.Parser[policyHeader]
+	resolve    *participle.Parser[Resolve]
 	rule       *participle.Parser[Rule]
 	annotation *participle.Parser[Annotation]
 	test       *participle.Parser[testHeader]
 	given      *participle.Parser[Given]
 	line       *participle.Parser[Line]
+	prove      *participle.Parser[proveHeader]
+	claim      *participle.Parser[Claim]
 }
 
 // sharedGrammar builds the grammar once; it is immutable.
 var sharedGrammar = sync.OnceValue(func() *grammar {
 	return &grammar{
-		pkg: build[Package](), def: build[Default](), workload: build[Workload](), cidrs: build[Cidrs](),
-		domains: build[Domains](), service: build[Service](), policy: build[policyHeader](), rule: build[Rule](),
+		pkg: build[Package](), imports: build[Import](), tier: build[Tier](), def: build[Default](),
+		workload: build[Workload](), cidrs: build[Cidrs](), domains: build[Domains](), service: build[Service](),
+		resolver: build[Resolver](), policy: build[policyHeader](), resolve: build[Resolve](), rule: build[Rule](),
 		annotation: build[Annotation](), test: build[testHeader](), given: build[Given](), line: build[Line](),
+		prove: build[proveHeader](), claim: build[Claim](),
 	}
 })
 

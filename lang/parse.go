@@ -110,19 +110,16 @@ func (p *parser) decl(lo, hi int) Decl {
 
 func (p *parser) body(lo, hi int) Decl {
 	g := p.grammar
-	kind := p.toks[lo].Value
 	var d Decl
-	switch kind {
+	switch p.toks[lo].Value {
 	case "package":
-		if n := read(p, g.pkg, lo, hi); n != nil {
-			return n
-		}
-		return p.other(lo, hi)
+		return orOther(p, read(p, g.pkg, lo, hi), lo, hi)
+	case "import":
+		return orOther(p, read(p, g.imports, lo, hi), lo, hi)
 	case "default":
-		if n := read(p, g.def, lo, hi); n != nil {
-			return n
-		}
-		return p.other(lo, hi)
+		return orOther(p, read(p, g.def, lo, hi), lo, hi)
+	case "tier":
+		d = orBroken(read(p, g.tier, lo, hi), &Tier{Name: p.nameAfter(lo, hi)})
 	case "workload":
 		d = orBroken(read(p, g.workload, lo, hi), &Workload{Name: p.nameAfter(lo, hi)})
 	case "cidrs":
@@ -131,13 +128,17 @@ func (p *parser) body(lo, hi int) Decl {
 		d = orBroken(read(p, g.domains, lo, hi), &Domains{Name: p.nameAfter(lo, hi)})
 	case "service":
 		d = orBroken(read(p, g.service, lo, hi), &Service{Name: p.nameAfter(lo, hi)})
+	case "resolver":
+		d = orBroken(read(p, g.resolver, lo, hi), &Resolver{Name: p.nameAfter(lo, hi)})
 	case "policy":
 		return p.policy(lo, hi)
-	case "test":
+	case "test", "todo":
 		return p.test(lo, hi)
+	case "prove":
+		return p.prove(lo, hi)
 	default:
 		if !p.invalid(lo, hi) {
-			p.notSupported(lo)
+			p.expected(lo, "a declaration", "")
 		}
 		return p.other(lo, hi)
 	}
@@ -145,6 +146,18 @@ func (p *parser) body(lo, hi int) Decl {
 		return p.other(lo, hi)
 	}
 	return d
+}
+
+// orOther returns n, or else what could not be read.
+func orOther[T any, P interface {
+	*T
+	Decl
+}](p *parser, n P, lo, hi int,
+) Decl {
+	if n != nil {
+		return n
+	}
+	return p.other(lo, hi)
 }
 
 // orBroken returns n, or else instead, marked as broken.
@@ -162,6 +175,8 @@ func orBroken[T any, P interface {
 
 func nameOf(d Decl) lexer.Token {
 	switch d := d.(type) {
+	case *Tier:
+		return d.Name
 	case *Workload:
 		return d.Name
 	case *Cidrs:
@@ -169,6 +184,8 @@ func nameOf(d Decl) lexer.Token {
 	case *Domains:
 		return d.Name
 	case *Service:
+		return d.Name
+	case *Resolver:
 		return d.Name
 	}
 	return lexer.Token{}

@@ -83,6 +83,9 @@ func tree(f *lang.File, diags diag.List) string {
 					node(2, "rule", r.Span(), r.Text())
 					head(3, &r.Head)
 				}
+				for _, r := range bl.Resolves {
+					node(2, "resolve", r.Span(), r.Text())
+				}
 			}
 		case *lang.Test:
 			for _, g := range d.Givens {
@@ -90,6 +93,10 @@ func tree(f *lang.File, diags diag.List) string {
 			}
 			for _, l := range d.Lines {
 				node(1, "line", l.Span(), l.Text())
+			}
+		case *lang.Prove:
+			for _, c := range d.Claims {
+				node(1, "claim", c.Span(), c.Text())
 			}
 		default:
 			node(1, "text", h.Span(), h.Text())
@@ -220,6 +227,9 @@ func lossless(t *testing.T, f *lang.File, text string) {
 					heads(&r.Head)
 					blank(r.Span())
 				}
+				for _, r := range b.Resolves {
+					blank(r.Span())
+				}
 			}
 			frame(t, rest, d.Span(), policyFrame)
 		case *lang.Test:
@@ -231,6 +241,12 @@ func lossless(t *testing.T, f *lang.File, text string) {
 				blank(l.Span())
 			}
 			frame(t, rest, d.Span(), testFrame)
+		case *lang.Prove:
+			blank(lang.SpanOf(d.Name))
+			for _, c := range d.Claims {
+				blank(c.Span())
+			}
+			frame(t, rest, d.Span(), proveFrame)
 		}
 		blank(d.Common().Span())
 	}
@@ -241,8 +257,9 @@ func lossless(t *testing.T, f *lang.File, text string) {
 
 // What is left of a policy without its subject and rules, and of a test without its name and lines.
 const (
-	policyFrame = `^policy \S+ for \{( (in|e)gress (none|\{ \}))+ \}$`
-	testFrame   = `^test \{ \}$`
+	policyFrame = `^policy \S+ for (in \S+ )?(audit )?\{( (in|e)gress (none|\{ \}))+ \}$`
+	testFrame   = `^(todo )?test \{ \}$`
+	proveFrame  = `^prove \{ \}$`
 )
 
 func frame(t *testing.T, rest []byte, s diag.Span, want string) {

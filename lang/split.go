@@ -46,7 +46,7 @@ func (p *parser) beginsDecl(i, depth int) bool {
 		}
 		shaped = next.Type == tokenIdent || next.Type == tokenKeyword
 	case "default":
-		if prev.Type == tokenNumber {
+		if prev.Type == tokenNumber || prev.Value == "order" || p.prev(i-1).Value == "order" {
 			return false // tier N order INT default deny
 		}
 		shaped = next.Value == "allow" || next.Value == "deny"
@@ -71,7 +71,7 @@ func (p *parser) beginsDecl(i, depth int) bool {
 
 // prev returns the token before i, the zero token when there is none.
 func (p *parser) prev(i int) lexer.Token {
-	if i == 0 {
+	if i <= 0 {
 		return lexer.Token{}
 	}
 	return p.toks[i-1]
@@ -121,11 +121,8 @@ func (p *parser) skipAnnotations(lo, hi int) int {
 func (p *parser) policy(lo, hi int) Decl {
 	d := &Policy{Name: p.nameAfter(lo, hi)}
 	open := p.find(lo, hi, "{")
-	if i := p.unsupportedHeader(lo, open); i >= 0 && !p.invalid(lo, open) {
-		p.notSupported(i)
-		d.Broken = true
-	} else if h := read(p, p.grammar.policy, lo, min(open+1, hi)); h != nil {
-		d.Subject = h.Subject
+	if h := read(p, p.grammar.policy, lo, min(open+1, hi)); h != nil {
+		d.Subject, d.Tier, d.Audit = h.Subject, h.Tier, h.Audit
 	} else {
 		d.Broken = true
 	}
@@ -216,10 +213,6 @@ func (p *parser) find(lo, hi int, value string) int {
 // block reads one block that begins at i and returns where it ends; i when there is none.
 func (p *parser) block(d *Policy, i, hi int) int {
 	word := p.toks[i]
-	if word.Value == "resolve" {
-		p.notSupported(i)
-		return p.skipTo(i+1, hi)
-	}
 	if word.Value != "ingress" && word.Value != "egress" {
 		return i
 	}
@@ -256,6 +249,10 @@ func (p *parser) rules(d *Policy, b *Block, open, hi int) int {
 		after := lo - 1
 		if n == 0 {
 			after = open - 2 // what stands before the word of the block belongs to its first rule
+		}
+		if p.toks[lo].Value == "resolve" {
+			p.resolve(d, b, lo, stop)
+			continue
 		}
 		b.Rules = append(b.Rules, p.rule(lo, stop, after))
 	}
@@ -328,10 +325,6 @@ func (p *parser) rule(lo, hi, after int) *Rule {
 			return bad
 		}
 	}
-	if i := p.unsupported(lo, hi); i >= 0 && !p.invalid(lo, hi) {
-		p.notSupported(i)
-		return bad
-	}
 	if open := p.unclosed(lo, hi); open >= 0 && !p.invalid(lo, hi) {
 		p.missingBrace(open)
 		return bad
@@ -342,6 +335,15 @@ func (p *parser) rule(lo, hi, after int) *Rule {
 	}
 	r.Doc, r.Annotations, r.Broken = head.Doc, head.Annotations, head.Broken
 	return r
+}
+
+// resolve reads resolve via into b.
+func (p *parser) resolve(d *Policy, b *Block, lo, hi int) {
+	if r := read(p, p.grammar.resolve, lo, hi); r != nil {
+		b.Resolves = append(b.Resolves, r)
+		return
+	}
+	d.Broken = true
 }
 
 // skipTo returns where the next block begins or the declaration closes.

@@ -4,23 +4,56 @@ package lang
 
 // test reads a test block line by line.
 func (p *parser) test(lo, hi int) Decl {
-	d := &Test{}
+	d := &Test{Todo: p.toks[lo].Value == "todo"}
 	open := p.find(lo, hi, "{")
 	if h := read(p, p.grammar.test, lo, min(open+1, hi)); h != nil {
 		d.Name = h.Name
 	} else {
-		d.Broken = true
-		if lo+1 < hi && IsString(p.toks[lo+1]) {
-			d.Name = p.toks[lo+1]
-		}
+		d.Broken, d.Name = true, p.stringAfter(p.find(lo, hi, "test"), hi)
 	}
+	p.lines(&d.Head, lo, open, hi, p.beginsLine, "`given`, `allow` or `deny`", func(lo, hi int) { p.line(d, lo, hi) })
+	return d
+}
+
+// prove reads a prove block line by line.
+func (p *parser) prove(lo, hi int) Decl {
+	d := &Prove{}
+	open := p.find(lo, hi, "{")
+	if h := read(p, p.grammar.prove, lo, min(open+1, hi)); h != nil {
+		d.Name = h.Name
+	} else {
+		d.Broken, d.Name = true, p.stringAfter(lo, hi)
+	}
+	begins := func(i, depth int) bool {
+		return depth == 0 && (p.toks[i].Value == "never" || p.toks[i].Value == "always")
+	}
+	p.lines(&d.Head, lo, open, hi, begins, "`never` or `always`", func(lo, hi int) {
+		if c := read(p, p.grammar.claim, lo, hi); c != nil {
+			d.Claims = append(d.Claims, c)
+			return
+		}
+		d.Broken = true
+	})
+	return d
+}
+
+// stringAfter returns the string behind token i, the zero token when there is none.
+func (p *parser) stringAfter(i, hi int) Token {
+	if i+1 < hi && IsString(p.toks[i+1]) {
+		return p.toks[i+1]
+	}
+	return Token{}
+}
+
+// lines reads what stands in the braces of a declaration that begins at lo, a line each.
+func (p *parser) lines(d *Head, lo, open, hi int, begins func(int, int) bool, want string, line func(lo, hi int)) {
 	if open >= hi {
 		d.Tokens = p.toks[lo:hi]
-		return d
+		return
 	}
-	starts, end, closed := p.parts(open+1, hi, p.beginsLine)
+	starts, end, closed := p.parts(open+1, hi, begins)
 	if end > open+1 && (len(starts) == 0 || starts[0] > open+1) && !p.invalid(open, end) {
-		p.expected(open+1, "`given`, `allow` or `deny`", "")
+		p.expected(open+1, want, "")
 		d.Broken = true
 	}
 	for n, i := range starts {
@@ -28,18 +61,17 @@ func (p *parser) test(lo, hi int) Decl {
 		if n+1 < len(starts) {
 			stop = starts[n+1]
 		}
-		p.line(d, i, stop)
+		line(i, stop)
 	}
 	if !closed && end < hi {
 		if !p.invalid(open, hi) {
 			p.expected(end, "", "")
 		}
 		d.Broken, d.Tokens = true, p.toks[lo:end]
-		return d
+		return
 	}
 	d.Broken = p.close(open, end, hi) || d.Broken
 	d.Tokens = p.toks[lo:min(end+1, hi)]
-	return d
 }
 
 // beginsLine reports whether a line of a test begins at i.
@@ -57,11 +89,6 @@ func (p *parser) beginsLine(i, depth int) bool {
 
 // line reads one line into d.
 func (p *parser) line(d *Test, lo, hi int) {
-	if i := p.unsupportedInTest(lo, hi); i >= 0 && !p.invalid(lo, hi) {
-		p.notSupported(i)
-		d.Broken = true
-		return
-	}
 	if p.toks[lo].Value == "given" {
 		if g := read(p, p.grammar.given, lo, hi); g != nil {
 			d.Givens = append(d.Givens, g)
@@ -79,30 +106,4 @@ func (p *parser) line(d *Test, lo, hi int) {
 		return
 	}
 	d.Broken = true
-}
-
-// unsupportedInTest returns the place of the first word of a line that this version does not know,
-// -1 when there is none.
-func (p *parser) unsupportedInTest(lo, hi int) int {
-	given := p.toks[lo].Value == "given"
-	for i := lo; i < hi; i++ {
-		t := p.toks[i]
-		switch {
-		case p.prev(i).Value == "." || p.toks[i+1].Value == ".":
-		case t.Type == tokenKeyword && (t.Value == "via" || t.Value == "grpc" || t.Value == "pass" || t.Value == "todo"):
-			return i
-		case t.Type == tokenKeyword && t.Value == "dns" && !given:
-			return i
-		case t.Type == tokenIdent && (t.Value == "header" || t.Value == "upgrade") && p.followsRequest(lo, i):
-			return i
-		case t.Value == "any" && p.toks[i+1].Type == tokenString:
-			return i // a request of every method
-		}
-	}
-	return -1
-}
-
-// followsRequest reports whether token i stands behind the string of a request.
-func (p *parser) followsRequest(lo, i int) bool {
-	return i > lo && p.toks[i-1].Type == tokenString && p.toks[i+1].Type == tokenString
 }

@@ -12,6 +12,17 @@ import (
 
 // annotations resolves annotations and, when a day is given, compares @expires with it.
 func (c *checker) annotations(as []*lang.Annotation) []Annotation {
+	out := resolved(as)
+	for _, n := range out {
+		if n.Key == "expires" && !c.opt.Today.IsZero() {
+			c.expires(n)
+		}
+	}
+	return out
+}
+
+// resolved returns annotations as data.
+func resolved(as []*lang.Annotation) []Annotation {
 	out := []Annotation{}
 	for _, a := range as {
 		n := Annotation{Key: a.Key.Value, Span: a.Span()}
@@ -19,9 +30,6 @@ func (c *checker) annotations(as []*lang.Annotation) []Annotation {
 			n.Values = append(n.Values, lang.Text(v))
 		}
 		out = append(out, n)
-		if n.Key == "expires" && !c.opt.Today.IsZero() {
-			c.expires(n)
-		}
 	}
 	return out
 }

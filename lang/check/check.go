@@ -3,6 +3,8 @@
 package check
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"mpol/compiler/program"
@@ -22,8 +24,8 @@ type Options struct {
 // files gives the same.
 func Check(files []*lang.File, opt Options) (*Module, diag.List) {
 	c := &checker{
-		opt: opt, files: files, order: map[string]int{},
-		sets: map[string]*symbol{}, services: map[string]*symbol{}, policies: map[string]*symbol{}, tests: map[string]*symbol{}, unread: map[string]bool{}, public: public(),
+		opt: opt, files: files, order: map[string]int{}, scopes: map[*lang.File]*scope{}, byName: map[string]*pkg{},
+		public: public(), registrable: map[program.NamePattern]string{}, subjects: map[pair]bool{},
 	}
 	m := c.module()
 	names := make([]string, len(files))
@@ -44,85 +46,92 @@ type checker struct {
 	opt      Options
 	files    []*lang.File
 	order    map[string]int // of files
-	pkg      string
-	sets     map[string]*symbol // workloads, cidrs and domains share their names
-	services map[string]*symbol
-	policies map[string]*symbol
-	tests    map[string]*symbol
-	unread   map[string]bool // names of declarations whose kind could not be read
-	symbols  []*symbol       // in file order
+	packages []*pkg         // by first file
+	byName   map[string]*pkg
+	scopes   map[*lang.File]*scope
+	at       *scope    // of the file that is being checked
+	symbols  []*symbol // in file order
+	tiers    []tier
+	rules    map[string]bool // the full names of all rules, for by
 	public   prefixes        // what internet covers of world
-	diags    diag.List
+	// registrable holds what has been looked up in the list of public suffixes.
+	registrable map[program.NamePattern]string
+	placed      []*placed     // see placedRules
+	subjects    map[pair]bool // see subjectsMeet
+	diags       diag.List
 }
 
 func (c *checker) errorAt(code diag.Code, span diag.Span, summary, help string, related ...diag.Related) {
 	c.diags.Add(diag.Diagnostic{Code: code, Span: span, Summary: summary, Help: help, Related: related})
 }
 
-func (c *checker) warnAt(code diag.Code, span diag.Span, summary, help string) {
-	c.diags.Add(diag.Diagnostic{Code: code, Severity: diag.Warning, Span: span, Summary: summary, Help: help})
+func (c *checker) warnAt(code diag.Code, span diag.Span, summary, help string, related ...diag.Related) {
+	c.diags.Add(diag.Diagnostic{Code: code, Severity: diag.Warning, Span: span, Summary: summary, Help: help, Related: related})
 }
-
-// tiers are those that exist without a declaration, ascending by order.
-func tiers() []program.Tier {
-	return []program.Tier{
-		{Name: "admin", Order: 100, Default: program.Pass},
-		{Name: "app", Order: 200, Default: program.Deny},
-		{Name: "baseline", Order: 300, Default: program.Pass},
-	}
-}
-
-// appTier is the index of the tier that a policy belongs to unless it says otherwise.
-const appTier = 1
 
 func (c *checker) module() *Module {
 	m := &Module{
-		Files: []string{}, Packages: []Package{}, Tiers: tiers(), TierPlaces: []TierPlace{}, Resolvers: []*Resolver{},
+		Files: []string{}, Packages: []Package{}, TierPlaces: []TierPlace{}, Resolvers: []*Resolver{},
 		Policies: []*Policy{}, Tests: []*Test{}, Proofs: []*Proof{},
 	}
 	for i, f := range c.files {
 		c.order[f.Name] = i
 		m.Files = append(m.Files, f.Name)
-		c.packageOf(f)
+	}
+	c.openScopes()
+	for _, p := range c.packages {
+		m.Packages = append(m.Packages, Package{Name: p.name, Imports: slices.AppendSeq([]string{}, maps.Keys(p.imports)), Span: p.span})
+	}
+	for i := range m.Packages {
+		slices.Sort(m.Packages[i].Imports)
 	}
 	c.declare()
 	c.cycles()
+	c.resolveTiers(m)
 	c.resolveAll()
 	m.Default = c.defaultOf()
 	for _, f := range c.files {
+		c.at = c.scopes[f]
 		if f.Package != nil {
 			c.annotations(f.Package.Annotations)
 		}
 		for _, d := range f.Decls {
-			if p, ok := d.(*lang.Policy); ok {
-				m.Policies = append(m.Policies, c.policy(p))
-				continue
-			}
-			c.annotations(d.Common().Annotations)
+			c.declaration(m, d)
 		}
 	}
 	if !c.diags.HasErrors() {
 		c.mixed(m)
+		if !slices.ContainsFunc(c.files, func(f *lang.File) bool { return f.Broken }) {
+			c.warnings(m)
+		}
 	}
+	c.rules = ruleNames(c.files, c.scopes)
 	for _, f := range c.files {
+		c.at = c.scopes[f]
 		for _, d := range f.Decls {
-			if t, ok := d.(*lang.Test); ok {
-				m.Tests = append(m.Tests, c.test(t))
+			switch d := d.(type) {
+			case *lang.Test:
+				m.Tests = append(m.Tests, c.test(d))
+			case *lang.Prove:
+				m.Proofs = append(m.Proofs, c.proof(d))
 			}
 		}
 	}
 	return m
 }
 
-// packageOf checks that all files belong to one package.
-func (c *checker) packageOf(f *lang.File) {
-	switch {
-	case f.Package == nil:
-	case c.pkg == "":
-		c.pkg = f.Package.Name.Value
-	case c.pkg != f.Package.Name.Value:
-		c.errorAt(diag.NotSupported, lang.SpanOf(f.Package.Name), "several packages are not supported yet", "write package "+c.pkg)
+// declaration adds what a declaration is to the Module, tests and proofs left for later.
+func (c *checker) declaration(m *Module, d lang.Decl) {
+	switch d := d.(type) {
+	case *lang.Policy:
+		m.Policies = append(m.Policies, c.policy(d))
+		return
+	case *lang.Resolver:
+		if s := c.at.pkg.names[resolvers][d.Name.Value]; s != nil && s.resolver != nil && s.decl == lang.Decl(d) {
+			m.Resolvers = append(m.Resolvers, s.resolver)
+		}
 	}
+	c.annotations(d.Common().Annotations)
 }
 
 // defaultOf returns the program's default, which is stated once.
@@ -155,8 +164,11 @@ func (c *checker) defaultOf() *Default {
 }
 
 func action(word string) program.Action {
-	if word == "allow" {
+	switch word {
+	case "allow":
 		return program.Allow
+	case "pass":
+		return program.Pass
 	}
 	return program.Deny
 }

@@ -22,10 +22,10 @@ func (c *checker) l4List(items []lang.Token) []program.L4 {
 			out = append(out, l)
 		}
 	}
-	for _, t := range lang.Items(items) {
-		switch {
+	for _, n := range lang.Split(items) {
+		switch t := n.Tokens[0]; {
 		case lang.IsName(t):
-			if sym := c.use(c.services, t, "service"); sym != nil {
+			if sym := c.use(services, refNode(n), "service"); sym != nil {
 				for _, l := range sym.l4 {
 					add(l)
 				}

@@ -12,29 +12,95 @@ import (
 	"mpol/lang/diag"
 )
 
-// l7 resolves the L7 part of a rule, nil when there is none.
-func (c *checker) l7(r *lang.Rule, annotations []*lang.Annotation) *program.L7 {
+// l7Part is what narrows a rule or claim to some requests: at most one field is set.
+type l7Part struct {
+	http        *lang.HTTP
+	grpc        *lang.GRPC
+	dns         *lang.DNS
+	tls         *lang.TLS
+	annotations []*lang.Annotation
+}
+
+func (p l7Part) span() diag.Span {
 	switch {
-	case r.HTTP != nil:
-		out := &program.L7{Kind: program.L7HTTP}
-		if len(r.HTTP.Requests) == 0 {
-			c.errorAt(diag.Empty, r.HTTP.Span(), "the http part is empty", `write http { any "/**" } for every request`)
-		}
-		for _, q := range r.HTTP.Requests {
-			if h, ok := c.request(q, annotations); ok {
-				out.HTTP = append(out.HTTP, h)
-			}
-		}
-		return out
-	case r.TLS != nil:
-		out := &program.L7{Kind: program.L7TLS}
-		for _, t := range lang.Items(r.TLS.Names) {
-			out.SNI = append(out.SNI, c.serverNames(t, annotations)...)
-		}
-		out.SNI = sortedPatterns(out.SNI)
-		return out
+	case p.http != nil:
+		return p.http.Span()
+	case p.grpc != nil:
+		return p.grpc.Span()
+	case p.dns != nil:
+		return p.dns.Span()
+	case p.tls != nil:
+		return p.tls.Span()
+	}
+	return diag.Span{}
+}
+
+// l7 resolves an L7 part, nil when there is none, and adds its name patterns to uses.
+func (c *checker) l7(p l7Part, uses *[]Pattern) *program.L7 {
+	switch {
+	case p.http != nil:
+		return c.httpPart(p, uses)
+	case p.grpc != nil:
+		return c.grpcPart(p.grpc)
+	case p.dns != nil:
+		return c.dnsPart(p, uses)
+	case p.tls != nil:
+		return c.tlsPart(p, uses)
 	}
 	return nil
+}
+
+func (c *checker) httpPart(p l7Part, uses *[]Pattern) *program.L7 {
+	out := &program.L7{Kind: program.L7HTTP}
+	if len(p.http.Requests) == 0 {
+		c.errorAt(diag.Empty, p.http.Span(), "the http part is empty", `write http { any "/**" } for every request`)
+	}
+	for _, q := range p.http.Requests {
+		h, ok := c.request(q, p.annotations)
+		if h.Host != nil && ok {
+			*uses = append(*uses, c.patternUse(*h.Host, "host", lang.SpanOf(*q.Host)))
+		}
+		if ok {
+			out.HTTP = append(out.HTTP, h)
+		}
+	}
+	return out
+}
+
+func (c *checker) tlsPart(p l7Part, uses *[]Pattern) *program.L7 {
+	out := &program.L7{Kind: program.L7TLS, Pinned: p.tls.Pinned != nil}
+	for _, n := range lang.Split(p.tls.Names) {
+		names := c.serverNames(n, p.annotations)
+		for _, q := range names {
+			*uses = append(*uses, c.patternUse(q, "sni", n.Span()))
+		}
+		out.SNI = append(out.SNI, names...)
+	}
+	out.SNI = sortedPatterns(out.SNI)
+	return out
+}
+
+// dnsPart resolves which questions a rule speaks of.
+func (c *checker) dnsPart(p l7Part, uses *[]Pattern) *program.L7 {
+	out := &program.L7{Kind: program.L7DNS}
+	if len(p.dns.Names) == 0 {
+		c.errorAt(diag.Empty, p.dns.Span(), "the dns part names no name", `write dns { "name.example" }`)
+	}
+	for _, t := range lang.Items(p.dns.Names) {
+		q, ok := c.pattern(t, p.annotations)
+		if ok {
+			*uses = append(*uses, c.patternUse(q, "dns", lang.SpanOf(t)))
+		}
+		out.DNS = append(out.DNS, q)
+	}
+	out.DNS = sortedPatterns(out.DNS)
+	for _, t := range lang.Items(p.dns.Types) {
+		if n, ok := c.dnsType(t); ok && !slices.Contains(out.Types, n) {
+			out.Types = append(out.Types, n)
+		}
+	}
+	slices.Sort(out.Types)
+	return out
 }
 
 func (c *checker) request(q *lang.HTTPRequest, annotations []*lang.Annotation) (program.HTTPRequest, bool) {
@@ -54,15 +120,21 @@ func (c *checker) request(q *lang.HTTPRequest, annotations []*lang.Annotation) (
 		out.Host = &p
 		ok = ok && good
 	}
+	for _, h := range q.Headers {
+		n, good := c.header(h)
+		ok = ok && good
+		out.Headers = append(out.Headers, n)
+	}
+	if q.Upgrade != nil {
+		out.Upgrade, good = c.upgrade(*q.Upgrade)
+		ok = ok && good
+	}
 	return out, ok
 }
 
 // method checks [A-Z][A-Z-]*.
 func (c *checker) method(t lang.Token) bool {
 	switch m := t.Value; {
-	case m == "CONNECT":
-		c.errorAt(diag.NotSupported, lang.SpanOf(t), "`CONNECT` is not supported yet", "")
-		return false
 	case strings.Trim(m, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" || m[0] == '-':
 		c.errorAt(diag.BadMethod, lang.SpanOf(t), fmt.Sprintf("`%s` is no request method", m), "methods are upper case: write "+strings.ToUpper(m))
 		return false
@@ -71,19 +143,22 @@ func (c *checker) method(t lang.Token) bool {
 }
 
 // serverNames resolves one item behind sni.
-func (c *checker) serverNames(t lang.Token, annotations []*lang.Annotation) []program.NamePattern {
-	if lang.IsString(t) {
-		p, _ := c.pattern(t, annotations)
+func (c *checker) serverNames(n lang.Node, annotations []*lang.Annotation) []program.NamePattern {
+	if t := n.Tokens[0]; lang.IsString(t) {
+		p, ok := c.pattern(t, annotations)
+		if !ok {
+			return nil
+		}
 		return []program.NamePattern{p}
 	}
-	sym := c.use(c.sets, t, "domains")
+	sym := c.use(sets, refNode(n), "domains")
 	if sym == nil {
 		return nil
 	}
 	var out []program.NamePattern
 	for _, d := range sym.domains {
 		if len(d.Except) > 0 {
-			c.errorAt(diag.NotSupported, lang.SpanOf(t), fmt.Sprintf("`%s`, which has an except, is not supported yet as a server name", t.Value), "name its patterns")
+			c.errorAt(diag.NotSupported, n.Span(), fmt.Sprintf("`%s`, which has an except, is not supported as a server name", n.Text()), "name its patterns")
 			return nil
 		}
 		out = append(out, d.Patterns...)
@@ -91,16 +166,29 @@ func (c *checker) serverNames(t lang.Token, annotations []*lang.Annotation) []pr
 	return out
 }
 
-// l7Protocol checks that an L7 part stands over TCP and warns of http where TLS is to be expected.
-func (c *checker) l7Protocol(r *lang.Rule, out *Rule, dir program.Direction) {
-	for _, l := range out.L4 {
+// l7Protocol checks that an L7 part stands over TCP, or of questions over UDP or TCP, and warns of
+// http where TLS is to be expected.
+func (c *checker) l7Protocol(l7 *program.L7, l4 []program.L4, span diag.Span, dir program.Direction) {
+	if l7.Kind == program.L7DNS {
+		c.questionsProtocol(l4, span)
+		return
+	}
+	for _, l := range l4 {
 		if l.Any || l.Proto != program.ProtoTCP {
-			c.errorAt(diag.L7Protocol, out.L4Span, fmt.Sprintf("the %s part is over TCP only", out.L7.Kind), "write on tcp/any, or a tcp port")
+			c.errorAt(diag.L7Protocol, span, fmt.Sprintf("the %s part is over TCP only", partName(l7)), "write on tcp/any, or a tcp port")
 			return
 		}
-		if out.L7.Kind == program.L7HTTP && dir == program.Egress && l.Contains(program.ProtoTCP, 443) && l != everyPort(program.ProtoTCP) {
-			c.warnAt(diag.L7Encrypted, out.L4Span, "what goes to port 443 is encrypted, and no request in it can be read", "write tls { sni \"...\" }")
+		if l7.Kind == program.L7HTTP && dir == program.Egress && l.Contains(program.ProtoTCP, 443) && l != everyPort(program.ProtoTCP) {
+			c.warnAt(diag.L7Encrypted, span, "what goes to port 443 is encrypted, and no request in it can be read", "write tls { sni \"...\" }")
 			return
 		}
 	}
+}
+
+// partName is the word with which an L7 part begins.
+func partName(l *program.L7) string {
+	if len(l.GRPC) > 0 {
+		return "grpc"
+	}
+	return l.Kind.String()
 }

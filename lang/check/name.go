@@ -134,3 +134,32 @@ func broad(labels []string) bool {
 	needed := strings.Count(suffix, ".") + 2
 	return len(labels) < needed || slices.ContainsFunc(labels[len(labels)-needed:], wild)
 }
+
+// patternUse notes where a pattern is used and whose its names are.
+func (c *checker) patternUse(p program.NamePattern, use string, span diag.Span) Pattern {
+	owner, known := c.registrable[p]
+	if !known {
+		owner = registrableOf(p.Labels())
+		c.registrable[p] = owner
+	}
+	return Pattern{Pattern: p, Use: use, Wild: wild(string(p)), Registrable: owner, Span: span}
+}
+
+// registrableOf returns the registrable domain of every name of a pattern, empty when its names have
+// several or none.
+func registrableOf(labels []string) string {
+	if broad(labels) {
+		return ""
+	}
+	literal := labels
+	for i, l := range labels {
+		if wild(l) {
+			literal = labels[i+1:]
+		}
+	}
+	domain, err := publicsuffix.EffectiveTLDPlusOne(strings.Join(literal, "."))
+	if err != nil {
+		return ""
+	}
+	return domain
+}

@@ -91,3 +91,11 @@ func halves(p netip.Prefix) [2]netip.Prefix {
 func everything() prefixes {
 	return prefixes{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
 }
+
+// laterAddr returns the first address that two overlapping prefixes share.
+func laterAddr(a, b netip.Prefix) netip.Addr {
+	if a.Addr().Less(b.Addr()) {
+		return b.Addr()
+	}
+	return a.Addr()
+}

@@ -27,6 +27,8 @@ func (c *checker) resolve(s *symbol) {
 	}
 	s.resolved = true
 	errors := len(c.diags)
+	defer func(at *scope) { c.at = at }(c.at)
+	c.at = s.scope
 	switch d := s.decl.(type) {
 	case *lang.Workload:
 		s.selector, s.size = c.selector(d.Selector)
@@ -37,6 +39,9 @@ func (c *checker) resolve(s *symbol) {
 		c.resolveDomains(s, d)
 	case *lang.Service:
 		s.l4 = c.l4List(d.Items.Items)
+	case *lang.Resolver:
+		s.resolver = c.resolver(d)
+		s.failed = s.resolver == nil
 	}
 	s.failed = s.failed || len(c.diags) > errors
 }
@@ -57,14 +62,14 @@ func (c *checker) resolveCidrs(s *symbol, d *lang.Cidrs) {
 func (c *checker) prefixList(items []lang.Token) ([]netip.Prefix, bool) {
 	var ps []netip.Prefix
 	ok := true
-	for _, t := range lang.Items(items) {
-		if lang.IsAddress(t) {
+	for _, n := range lang.Split(items) {
+		if t := n.Tokens[0]; lang.IsAddress(t) {
 			if p, err := lang.ParsePrefix(t.Value); err == nil {
 				ps = append(ps, p)
 			}
 			continue
 		}
-		sym := c.use(c.sets, t, "cidrs")
+		sym := c.use(sets, refNode(n), "cidrs")
 		if sym == nil {
 			ok = false
 			continue
@@ -75,8 +80,8 @@ func (c *checker) prefixList(items []lang.Token) ([]netip.Prefix, bool) {
 }
 
 // use returns the resolved symbol of a name, nil when there is none or when it failed.
-func (c *checker) use(space map[string]*symbol, t lang.Token, kinds ...string) *symbol {
-	sym := c.find(space, t, kinds...)
+func (c *checker) use(in space, r ref, kinds ...string) *symbol {
+	sym := c.find(in, r, kinds...)
 	if sym == nil {
 		return nil
 	}
@@ -93,8 +98,8 @@ func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 	except, ok := c.takenAway(d)
 	own := program.Domain{Except: except}
 	var nested []program.Domain
-	for _, t := range lang.Items(d.Items) {
-		if lang.IsString(t) {
+	for _, n := range lang.Split(d.Items) {
+		if t := n.Tokens[0]; lang.IsString(t) {
 			if p, good := c.pattern(t, d.Annotations); good {
 				own.Patterns = append(own.Patterns, p)
 			} else {
@@ -102,18 +107,18 @@ func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 			}
 			continue
 		}
-		sym := c.use(c.sets, t, "domains")
+		sym := c.use(sets, refNode(n), "domains")
 		if sym == nil {
 			ok = false
 			continue
 		}
-		for _, n := range sym.domains {
-			if len(n.Except) == 0 {
-				own.Patterns = append(own.Patterns, n.Patterns...)
+		for _, inner := range sym.domains {
+			if len(inner.Except) == 0 {
+				own.Patterns = append(own.Patterns, inner.Patterns...)
 				continue
 			}
-			n.Except = sortedPatterns(append(slices.Clone(n.Except), except...))
-			nested = append(nested, n)
+			inner.Except = sortedPatterns(append(slices.Clone(inner.Except), except...))
+			nested = append(nested, inner)
 		}
 	}
 	if !ok {
@@ -134,24 +139,24 @@ func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 func (c *checker) takenAway(d *lang.Domains) ([]program.NamePattern, bool) {
 	var ps []program.NamePattern
 	ok := true
-	for _, t := range lang.Items(d.Minus) {
-		if lang.IsString(t) {
+	for _, n := range lang.Split(d.Minus) {
+		if t := n.Tokens[0]; lang.IsString(t) {
 			p, good := c.pattern(t, d.Annotations)
 			ok = ok && good
 			ps = append(ps, p)
 			continue
 		}
-		sym := c.use(c.sets, t, "domains")
+		sym := c.use(sets, refNode(n), "domains")
 		if sym == nil {
 			ok = false
 			continue
 		}
-		for _, n := range sym.domains {
-			if len(n.Except) > 0 {
-				c.errorAt(diag.NotSupported, lang.SpanOf(t), fmt.Sprintf("taking away `%s`, which has an except of its own, is not supported yet", t.Value), "name its patterns")
+		for _, taken := range sym.domains {
+			if len(taken.Except) > 0 {
+				c.errorAt(diag.NotSupported, n.Span(), fmt.Sprintf("taking away `%s`, which has an except of its own, is not supported", n.Text()), "name its patterns")
 				ok = false
 			}
-			ps = append(ps, n.Patterns...)
+			ps = append(ps, taken.Patterns...)
 		}
 	}
 	return sortedPatterns(ps), ok

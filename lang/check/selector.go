@@ -25,17 +25,17 @@ func terms(s *lang.Selector) []*lang.Term {
 
 // isReference reports whether a condition names a workload rather than compares a label.
 func isReference(c *lang.Condition) bool {
-	return c != nil && c.Equals == nil && c.Differ == nil && !c.In && !c.NotIn && lang.IsName(c.Key)
+	return c != nil && (c.Member != nil || c.Equals == nil && c.Differ == nil && !c.In && !c.NotIn && lang.IsName(c.Key))
 }
 
 // selectorNames adds the names of workloads in s.
-func selectorNames(s *lang.Selector, names map[string]bool) {
+func selectorNames(s *lang.Selector, refs *[]ref) {
 	for _, t := range terms(s) {
 		switch {
 		case t.Group != nil:
-			selectorNames(t.Group, names)
+			selectorNames(t.Group, refs)
 		case isReference(t.Condition):
-			names[t.Condition.Key.Value] = true
+			*refs = append(*refs, refOf(t.Condition.Key, t.Condition.Member))
 		}
 	}
 }
@@ -111,7 +111,7 @@ func not(s *program.Selector) *program.Selector {
 
 func (c *checker) condition(n *lang.Condition) (*program.Selector, int) {
 	if isReference(n) {
-		sym := c.find(c.sets, n.Key, "workload")
+		sym := c.find(sets, refOf(n.Key, n.Member), "workload")
 		if sym == nil {
 			return nil, 0
 		}
@@ -148,10 +148,16 @@ func (c *checker) condition(n *lang.Condition) (*program.Selector, int) {
 	return in, 1
 }
 
-// satisfiable reports whether some labels meet s. Only what a selector can tell apart is tried: for
-// each key its values in s, any other value, and none. Size is the number of nodes of s; after much
-// work it gives up and says yes.
+// satisfiable reports whether some labels meet s. Size is the number of nodes of s; after much work
+// it gives up and says yes.
 func satisfiable(s *program.Selector, size int) bool {
+	_, ok := model(s, size)
+	return ok
+}
+
+// model returns labels that meet s. Only what a selector can tell apart is tried: for each key its
+// values in s, any other value, and none. After much work it gives up and returns what it has.
+func model(s *program.Selector, size int) (map[string]choice, bool) {
 	values := map[string][]string{}
 	var keys []string
 	collect(s, values, &keys)
@@ -179,7 +185,7 @@ func satisfiable(s *program.Selector, size int) bool {
 		delete(chosen, keys[i])
 		return false
 	}
-	return try(0)
+	return chosen, try(0)
 }
 
 // choice is what a key is tried with: absent, a value, or some value that s does not name.

@@ -31,7 +31,7 @@ func TestSatisfiable(t *testing.T) {
 			if diags.HasErrors() {
 				t.Fatal(diags)
 			}
-			c := &checker{sets: map[string]*symbol{}}
+			c := &checker{}
 			s, size := c.expression(f.Decls[0].(*lang.Workload).Selector)
 			if got := satisfiable(s, size); got != tt.want {
 				t.Errorf("satisfiable = %v, want %v", got, tt.want)

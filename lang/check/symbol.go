@@ -5,7 +5,6 @@ package check
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -22,10 +21,12 @@ const maxSuggest = 5000
 
 // symbol is a declared name with what it stands for, which is set once resolved.
 type symbol struct {
-	kind string // workload, cidrs, domains, service, policy, test
-	name string
-	span diag.Span
-	decl lang.Decl
+	kind  string // workload, cidrs, domains, service, resolver, policy, test, proof
+	name  string
+	span  diag.Span
+	decl  lang.Decl
+	scope *scope
+	space space
 	// failed symbols got an error; using them is no further mistake.
 	failed   bool
 	resolved bool
@@ -34,74 +35,90 @@ type symbol struct {
 	prefixes prefixes
 	domains  []program.Domain
 	l4       []program.L4
+	resolver *Resolver
 }
+
+// full returns the name with its package.
+func (s *symbol) full() string { return s.scope.pkg.name + "." + s.name }
 
 // declare collects the names of all files.
 func (c *checker) declare() {
 	for _, f := range c.files {
+		c.at = c.scopes[f]
 		for _, d := range f.Decls {
 			switch d := d.(type) {
 			case *lang.Workload:
-				c.add(c.sets, "workload", d.Name, d)
+				c.add(sets, "workload", d.Name, d)
 			case *lang.Cidrs:
-				c.add(c.sets, "cidrs", d.Name, d)
+				c.add(sets, "cidrs", d.Name, d)
 			case *lang.Domains:
-				c.add(c.sets, "domains", d.Name, d)
+				c.add(sets, "domains", d.Name, d)
 			case *lang.Service:
-				c.add(c.services, "service", d.Name, d)
+				c.add(services, "service", d.Name, d)
+			case *lang.Resolver:
+				c.add(resolvers, "resolver", d.Name, d)
 			case *lang.Policy:
-				c.add(c.policies, "policy", d.Name, d)
+				c.add(policies, "policy", d.Name, d)
 			case *lang.Test:
-				if d.Name.Value != "" {
-					c.add(c.tests, "test", d.Name, d)
-				}
+				c.add(tests, "test", d.Name, d)
+			case *lang.Prove:
+				c.add(proofs, "proof", d.Name, d)
 			case *lang.Other:
 				if d.Name != nil {
-					c.unread[d.Name.Value] = true
+					c.at.pkg.unread[d.Name.Value] = true
 				}
 			}
 		}
 	}
 }
 
-func (c *checker) add(space map[string]*symbol, kind string, name lang.Token, d lang.Decl) {
-	s := &symbol{kind: kind, name: lang.Text(name), span: lang.SpanOf(name), decl: d, failed: d.Common().Broken}
-	if old, ok := space[s.name]; ok {
+// add declares a name in the package of the present file; a test or proof without a name is broken.
+func (c *checker) add(in space, kind string, name lang.Token, d lang.Decl) {
+	if name.Value == "" {
+		return
+	}
+	s := &symbol{kind: kind, name: lang.Text(name), span: lang.SpanOf(name), decl: d, scope: c.at, space: in, failed: d.Common().Broken}
+	names := c.at.pkg.names[in]
+	if old, ok := names[s.name]; ok {
 		c.errorAt(diag.DuplicateName, s.span, fmt.Sprintf("%s `%s` is declared twice", kind, s.name), "choose another name",
 			diag.Related{Span: old.span, Summary: "the first " + old.kind})
 		return
 	}
-	space[s.name] = s
+	names[s.name] = s
 	c.symbols = append(c.symbols, s)
 }
 
 // find returns the symbol of a name when it is of the kind wanted, and reports why not otherwise.
-func (c *checker) find(space map[string]*symbol, name lang.Token, kinds ...string) *symbol {
-	text := name.Value
-	s := space[text]
+func (c *checker) find(in space, r ref, kinds ...string) *symbol {
+	home := c.home(r)
+	if home == nil {
+		return nil
+	}
+	s := home.names[in][r.name]
 	if s != nil && slices.Contains(kinds, s.kind) {
 		return s
 	}
-	for _, other := range []map[string]*symbol{c.sets, c.services, c.policies} {
+	for _, other := range home.names[:tests] {
 		if s == nil {
-			s = other[text]
+			s = other[r.name]
 		}
 	}
 	if s != nil {
-		c.errorAt(diag.WrongKind, lang.SpanOf(name), fmt.Sprintf("`%s` is the name of a %s; %s is needed", text, s.kind, oneOf(kinds)), "",
+		c.errorAt(diag.WrongKind, r.span, fmt.Sprintf("`%s` is the name of a %s; %s is needed", r.text(), s.kind, oneOf(kinds)), "",
 			diag.Related{Span: s.span, Summary: "declared here"})
 		return nil
 	}
-	if c.unread[text] {
+	if home.unread[r.name] {
 		return nil
 	}
 	var names []string
-	for n, s := range space {
+	for n, s := range home.names[in] {
 		if slices.Contains(kinds, s.kind) {
-			names = append(names, n)
+			s := ref{pkg: r.pkg, name: n}
+			names = append(names, s.text())
 		}
 	}
-	c.unknown(lang.SpanOf(name), strings.TrimPrefix(oneOf(kinds), "a "), text, names)
+	c.unknown(r.span, strings.TrimPrefix(oneOf(kinds), "a "), r.text(), names)
 	return nil
 }
 
@@ -183,12 +200,15 @@ func (c *checker) cycles() {
 		}
 		state[s] = 1
 		stack = append(stack, s)
-		for _, name := range references(s.decl) {
-			space := c.sets
-			if s.kind == "service" {
-				space = c.services
+		for _, r := range references(s.decl) {
+			home := s.scope.pkg
+			if r.pkg != "" {
+				home = c.byName[r.pkg]
 			}
-			if next := space[name]; next != nil && next.kind == s.kind {
+			if home == nil {
+				continue
+			}
+			if next := home.names[s.space][r.name]; next != nil && next.kind == s.kind {
 				visit(next)
 				s.failed = s.failed || next.failed
 			}
@@ -214,20 +234,20 @@ func (c *checker) cycle(members []*symbol) {
 	c.errorAt(diag.Cycle, first.span, fmt.Sprintf("%s `%s` names itself: %s%s", first.kind, first.name, path, first.name), "take one of the names out")
 }
 
-// references returns the names that a declaration uses.
-func references(d lang.Decl) []string {
-	names := map[string]bool{}
+// references returns the names that a declaration uses, in the order in which they stand.
+func references(d lang.Decl) []ref {
+	var refs []ref
 	add := func(ts []lang.Token) {
-		for _, t := range lang.Items(ts) {
-			if lang.IsName(t) {
-				names[t.Value] = true
+		for _, n := range lang.Split(ts) {
+			if lang.IsName(n.Tokens[0]) {
+				refs = append(refs, refNode(n))
 			}
 		}
 	}
 	switch d := d.(type) {
 	case *lang.Workload:
 		if d.Selector != nil {
-			selectorNames(d.Selector, names)
+			selectorNames(d.Selector, &refs)
 		}
 	case *lang.Cidrs:
 		add(d.Items)
@@ -238,5 +258,5 @@ func references(d lang.Decl) []string {
 	case *lang.Service:
 		add(d.Items.Items)
 	}
-	return slices.Sorted(maps.Keys(names))
+	return refs
 }

@@ -17,7 +17,10 @@ import (
 
 // test resolves one test block; nothing is judged.
 func (c *checker) test(d *lang.Test) *Test {
-	t := &Test{Name: lang.Text(d.Name), Package: c.pkg, Parties: []Party{}, Answers: []Answer{}, Lines: []Assertion{}, Span: d.Span()}
+	t := &Test{
+		Name: lang.Text(d.Name), Package: c.at.pkg.name, Todo: d.Todo,
+		Parties: []Party{}, Answers: []Answer{}, Lines: []Assertion{}, Span: d.Span(),
+	}
 	parties := map[string]diag.Span{}
 	for _, g := range d.Givens {
 		if g.DNS != nil {
@@ -29,9 +32,8 @@ func (c *checker) test(d *lang.Test) *Test {
 	if !d.Broken && len(d.Lines) == 0 {
 		c.errorAt(diag.Empty, lang.SpanOf(d.Name), "the test asserts nothing", "write a line such as deny a -> b on tcp/443")
 	}
-	rules := ruleNames(c.files, c.pkg)
 	for _, l := range d.Lines {
-		t.Lines = append(t.Lines, c.line(l, parties, rules))
+		t.Lines = append(t.Lines, c.line(l, parties))
 	}
 	return t
 }
@@ -39,6 +41,9 @@ func (c *checker) test(d *lang.Test) *Test {
 func (c *checker) answer(t *Test, g *lang.Given) {
 	name, ok := c.name(*g.DNS)
 	a := Answer{Name: name, Addresses: c.addressList(g.Answers), Span: g.Span()}
+	if g.Via != nil {
+		a.Via, _ = c.name(*g.Via)
+	}
 	for _, other := range t.Answers {
 		if ok && slices.Equal(other.Name, name) {
 			c.errorAt(diag.DuplicateName, lang.SpanOf(*g.DNS), fmt.Sprintf("the answer for %s is given twice", name), "write all addresses into one",
@@ -104,11 +109,11 @@ func (c *checker) address(t lang.Token) (netip.Addr, bool) {
 	return a, true
 }
 
-func (c *checker) line(l *lang.Line, parties map[string]diag.Span, rules map[string]bool) Assertion {
+func (c *checker) line(l *lang.Line, parties map[string]diag.Span) Assertion {
 	out := Assertion{Want: action(l.Want.Value), L4: c.l4List(l.L4.Items), Span: l.Span()}
 	out.From = c.end(l.From, parties)
-	if out.From.Node || out.From.Name != nil {
-		c.errorAt(diag.BadEnd, out.From.Span, fmt.Sprintf("%s opens no flow", l.From.Value), "name a party, an address or host")
+	if out.From.Name != nil {
+		c.errorAt(diag.BadEnd, out.From.Span, fmt.Sprintf("%s opens no flow", l.From.Value), "name a party, an address, host or node")
 	}
 	for _, t := range lang.Items(l.To) {
 		to := c.end(t, parties)
@@ -119,7 +124,7 @@ func (c *checker) line(l *lang.Line, parties map[string]diag.Span, rules map[str
 	}
 	c.lineRequest(l, &out)
 	if l.By != nil {
-		out.By = c.by(l.By, rules)
+		out.By = c.by(l.By)
 	}
 	if l.At != nil {
 		d := direction(l.At.Value)
@@ -149,25 +154,33 @@ func (c *checker) end(t lang.Token, parties map[string]diag.Span) End {
 }
 
 func sameEnd(a, b End) bool {
-	return a.Party != "" && a.Party == b.Party || a.Host && b.Host || a.Addr.IsValid() && a.Addr == b.Addr
+	return a.Party != "" && a.Party == b.Party || a.Host && b.Host || a.Node && b.Node || a.Addr.IsValid() && a.Addr == b.Addr
 }
 
-// lineRequest resolves the request of a line, which is over TCP.
+// lineRequest resolves the request of a line, which is over TCP, or the question, over UDP too.
 func (c *checker) lineRequest(l *lang.Line, out *Assertion) {
 	switch {
+	case l.DNS != nil:
+		out.DNS = &Question{}
+		out.DNS.Name, _ = c.name(*l.DNS)
+		if l.Type != nil {
+			out.DNS.Type, _ = c.dnsType(*l.Type)
+		}
+		c.questionsProtocol(out.L4, l.L4.Span())
+		return
 	case l.SNI != nil:
 		if n, ok := c.name(*l.SNI); ok {
 			out.SNI = n.String()
 		}
+	case l.GRPC != nil:
+		if m, ok := c.grpcMethod(*l.GRPC); ok {
+			out.GRPC = &m
+			if m.Method == "" {
+				c.errorAt(diag.BadGRPC, lang.SpanOf(*l.GRPC), "a test states one method", "name it")
+			}
+		}
 	case l.Method != nil:
-		c.method(*l.Method)
-		out.HTTP = &Request{Method: l.Method.Value, Path: lang.Text(*l.Path)}
-		if out.HTTP.Path == "" {
-			c.errorAt(diag.BadPath, lang.SpanOf(*l.Path), "the path of the request is empty", `write "/"`)
-		}
-		if l.Host != nil {
-			out.HTTP.Host = lang.Text(*l.Host)
-		}
+		out.HTTP = c.lineHTTP(l)
 	default:
 		return
 	}
@@ -179,8 +192,34 @@ func (c *checker) lineRequest(l *lang.Line, out *Assertion) {
 	}
 }
 
+func (c *checker) lineHTTP(l *lang.Line) *Request {
+	out := &Request{Any: l.Method.Value == "any", Path: lang.Text(*l.Path)}
+	if !out.Any {
+		c.method(*l.Method)
+		out.Method = l.Method.Value
+	}
+	if out.Path == "" {
+		c.errorAt(diag.BadPath, lang.SpanOf(*l.Path), "the path of the request is empty", `write "/"`)
+	}
+	if l.Host != nil {
+		out.Host = lang.Text(*l.Host)
+	}
+	for _, h := range l.Headers {
+		name, _ := c.headerName(h.Name)
+		value := lang.Text(h.Value)
+		if fault := headerValueFault(value, program.HeaderEqual); fault != "" {
+			c.errorAt(diag.BadHeader, lang.SpanOf(h.Value), fmt.Sprintf("%s is no value for a header: %s", h.Value.Value, fault), "")
+		}
+		out.Headers = append(out.Headers, RequestHeader{Name: name, Value: value})
+	}
+	if l.Upgrade != nil {
+		out.Upgrade, _ = c.upgrade(*l.Upgrade)
+	}
+	return out
+}
+
 // by returns the full name of what a line expects to decide.
-func (c *checker) by(n *lang.RuleName, rules map[string]bool) string {
+func (c *checker) by(n *lang.RuleName) string {
 	var parts []string
 	for _, t := range lang.Items(n.Parts) {
 		parts = append(parts, t.Value)
@@ -189,18 +228,18 @@ func (c *checker) by(n *lang.RuleName, rules map[string]bool) string {
 	if slices.Contains([]string{"default", "ungranted", "refused"}, name) {
 		return name
 	}
-	for _, t := range tiers() {
+	for _, t := range c.tiers {
 		if name == t.Name+".default" {
 			return name
 		}
 	}
-	if full := c.pkg + "." + name; rules[full] {
+	if full := c.at.pkg.name + "." + name; c.rules[full] {
 		return full
 	}
-	if !rules[name] {
+	if !c.rules[name] {
 		var names []string
-		for r := range rules {
-			names = append(names, strings.TrimPrefix(r, c.pkg+"."))
+		for r := range c.rules {
+			names = append(names, strings.TrimPrefix(r, c.at.pkg.name+"."))
 		}
 		c.unknown(n.Span(), "rule", name, names)
 	}
@@ -208,7 +247,7 @@ func (c *checker) by(n *lang.RuleName, rules map[string]bool) string {
 }
 
 // ruleNames are the full names of all named rules, the broken ones included.
-func ruleNames(files []*lang.File, pkg string) map[string]bool {
+func ruleNames(files []*lang.File, scopes map[*lang.File]*scope) map[string]bool {
 	names := map[string]bool{}
 	for _, f := range files {
 		for _, d := range f.Decls {
@@ -219,7 +258,7 @@ func ruleNames(files []*lang.File, pkg string) map[string]bool {
 			for _, b := range p.Blocks {
 				for _, r := range b.Rules {
 					if r.Label != nil {
-						names[pkg+"."+p.Name.Value+"."+lang.Text(*r.Label)] = true
+						names[scopes[f].pkg.name+"."+p.Name.Value+"."+lang.Text(*r.Label)] = true
 					}
 				}
 			}

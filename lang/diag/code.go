@@ -92,6 +92,7 @@ const (
 	BadUpgrade Code = "bad-upgrade"  // an upgrade to an unknown protocol
 	BadGRPC    Code = "bad-grpc"     // no service and method
 	BadDNSType Code = "bad-dns-type" // no type of DNS records
+	L7Widened  Code = "l7-widened"   // warning: an allow without an L7 part beside one with it
 )
 
 // The codes of what is allowed to stand and is probably not meant: warnings.
@@ -116,6 +117,10 @@ func Codes() []Code {
 		UnknownName, WrongKind, DuplicateName, Cycle, TooLarge, MissingDefault, Expired, BadDate,
 		WrongDirection, ExceptKind, DomainIngress, DomainDeny, BadL4, L7Protocol, L7Encrypted, RejectAllow, BadNamePattern,
 		BroadDomain, BadPath, BadMethod, OneFamily, L7Mixed,
+		BuiltinName, TierOrder, PassTier, NoneTier, PassL7, PassDomain, AuditL7,
+		SameSubject, PrivatePeer, PrivateList, ResolveBlock, ResolverCut, ResolverDenied, DenyReachable, WideDomain,
+		PinnedPeer, BadHeader, BadUpgrade, BadGRPC, BadDNSType, L7Widened,
+		OneDirection, DenyAll, ICMPFamily, Metadata,
 		BadEnd, SelfFlow,
 	}
 }

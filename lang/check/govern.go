@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"fmt"
+	"slices"
+
+	"mpol/compiler/program"
+	"mpol/lang/diag"
+)
+
+// maxUnion bounds the selectors whose union oneDirection compares with a subject; beyond it the
+// subject counts as covered, since a warning must not be a guess.
+const maxUnion = 200
+
+// governs reports whether a policy governs its subject in a direction.
+func governs(m *Module, p *Policy, dir program.Direction) bool {
+	b := p.Egress
+	if dir == program.Ingress {
+		b = p.Ingress
+	}
+	if b == nil || p.Audit || m.Tiers[p.Tier].Default == program.Pass {
+		return false
+	}
+	return len(b.Rules) == 0 || slices.ContainsFunc(b.Rules, func(r *Rule) bool { return !r.Audit })
+}
+
+// governed is whom the policies govern in one direction, by text.
+type governed struct {
+	texts     map[string]bool
+	selectors []*program.Selector
+}
+
+// oneDirection warns of a subject that is governed in one direction only, at the first policy that
+// governs it.
+func (c *checker) oneDirection(m *Module) {
+	var in [2]governed
+	for dir := range in {
+		in[dir].texts = map[string]bool{}
+		for _, p := range m.Policies {
+			if text := subjectText(p.Subject); governs(m, p, program.Direction(dir)) && !in[dir].texts[text] {
+				in[dir].texts[text] = true
+				if p.Subject.Selector != nil {
+					in[dir].selectors = append(in[dir].selectors, p.Subject.Selector)
+				}
+			}
+		}
+	}
+	warned := map[string]bool{}
+	for _, p := range m.Policies {
+		text := subjectText(p.Subject)
+		for dir, other := range []program.Direction{program.Egress: program.Ingress, program.Ingress: program.Egress} {
+			d := program.Direction(dir)
+			if !governs(m, p, d) || governs(m, p, other) || warned[text] || in[other].covers(p.Subject, text) {
+				continue
+			}
+			warned[text] = true
+			c.warnAt(diag.OneDirection, p.NameSpan, fmt.Sprintf("`%s` is governed in %s only: no policy covers its %s", p.SubjectText, d, other),
+				fmt.Sprintf("add the %s rules, or %s none", other, other))
+		}
+	}
+}
+
+// subjectText is one text for one set of subjects that are written alike.
+func subjectText(s program.Subject) string {
+	switch {
+	case s.All:
+		return "workloads"
+	case s.Host:
+		return "host"
+	}
+	return s.Selector.String()
+}
+
+// covers reports whether every subject of s is among g.
+func (g *governed) covers(s program.Subject, text string) bool {
+	if g.texts[text] || g.texts["workloads"] && !s.Host {
+		return true
+	}
+	if s.Host || len(g.selectors) == 0 {
+		return false
+	}
+	if len(g.selectors) > maxUnion {
+		return true
+	}
+	left := &program.Selector{Op: program.OpAnd, Args: []*program.Selector{not(&program.Selector{Op: program.OpOr, Args: g.selectors})}}
+	if s.Selector != nil {
+		left.Args = append(left.Args, s.Selector)
+	}
+	return !satisfiable(left, nodes(left))
+}

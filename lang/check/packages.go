@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"mpol/lang"
+	"mpol/lang/diag"
+)
+
+// space is a set of names that must differ.
+type space int
+
+// The spaces of a package.
+const (
+	sets space = iota // workloads, cidrs and domains share their names
+	services
+	resolvers
+	policies
+	tests
+	proofs
+	spaceCount
+)
+
+// pkg is the declarations of one package.
+type pkg struct {
+	name    string
+	span    diag.Span // in its first file
+	order   int
+	names   [spaceCount]map[string]*symbol
+	unread  map[string]bool // names of declarations whose kind could not be read
+	imports map[string]diag.Span
+}
+
+// scope is what the names of a file are looked up in.
+type scope struct {
+	pkg     *pkg
+	imports map[string]bool
+}
+
+// ref is a name as it is used, with the package before it or without.
+type ref struct {
+	pkg, name string
+	span      diag.Span
+}
+
+// text returns the name as written.
+func (r ref) text() string {
+	if r.pkg == "" {
+		return r.name
+	}
+	return r.pkg + "." + r.name
+}
+
+// refOf makes a reference of a name or, with a member, of that of package name.
+func refOf(name lang.Token, member *lang.Token) ref {
+	r := ref{name: name.Value, span: lang.SpanOf(name)}
+	if member != nil {
+		r.pkg, r.name, r.span.End = r.name, member.Value, lang.SpanOf(*member).End
+	}
+	return r
+}
+
+// refNode makes a reference of one item of a list.
+func refNode(n lang.Node) ref {
+	if len(n.Tokens) == 1 {
+		return refOf(n.Tokens[0], nil)
+	}
+	return refOf(n.Tokens[0], &n.Tokens[len(n.Tokens)-1])
+}
+
+// openScopes gives every file its package and its imports. A file whose package could not be read counts
+// as one of the first package, so that its names are known.
+func (c *checker) openScopes() {
+	for _, f := range c.files {
+		s := &scope{imports: map[string]bool{}}
+		c.scopes[f] = s
+		if f.Package != nil {
+			s.pkg = c.openPackage(f.Package.Name.Value, lang.SpanOf(f.Package.Name))
+		}
+	}
+	for _, f := range c.files {
+		if c.scopes[f].pkg == nil {
+			if len(c.packages) == 0 {
+				c.openPackage("", diag.Span{File: f.Name})
+			}
+			c.scopes[f].pkg = c.packages[0]
+		}
+	}
+	for _, f := range c.files {
+		c.openImports(f)
+	}
+	c.importCycles()
+}
+
+func (c *checker) openPackage(name string, span diag.Span) *pkg {
+	if p := c.byName[name]; p != nil {
+		return p
+	}
+	p := &pkg{name: name, span: span, order: len(c.packages), unread: map[string]bool{}, imports: map[string]diag.Span{}}
+	for i := range p.names {
+		p.names[i] = map[string]*symbol{}
+	}
+	c.packages, c.byName[name] = append(c.packages, p), p
+	return p
+}
+
+// openImports checks the imports of a file: each names a package of the run, once.
+func (c *checker) openImports(f *lang.File) {
+	s := c.scopes[f]
+	first := map[string]diag.Span{}
+	for _, d := range f.Decls {
+		if o, ok := d.(*lang.Other); ok && o.Kind == "import" && o.Name != nil {
+			s.imports[o.Name.Value] = true
+		}
+		d, ok := d.(*lang.Import)
+		if !ok {
+			continue
+		}
+		name, span := d.Name.Value, lang.SpanOf(d.Name)
+		if at, twice := first[name]; twice {
+			c.errorAt(diag.DuplicateName, span, fmt.Sprintf("package `%s` is imported twice", name), "remove one", diag.Related{Span: at, Summary: "the first"})
+			continue
+		}
+		first[name], s.imports[name] = span, true
+		if c.byName[name] == nil {
+			c.unknown(span, "package", name, c.packageNames())
+			continue
+		}
+		if _, ok := s.pkg.imports[name]; !ok {
+			s.pkg.imports[name] = span
+		}
+	}
+}
+
+func (c *checker) packageNames() []string {
+	var names []string
+	for _, p := range c.packages {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// importCycles reports every cycle among packages once, at the import of its first member.
+func (c *checker) importCycles() {
+	state := map[*pkg]int{}
+	var stack []*pkg
+	var visit func(*pkg)
+	visit = func(p *pkg) {
+		if state[p] == 1 {
+			c.importCycle(stack[slices.Index(stack, p):])
+		}
+		if state[p] != 0 {
+			return
+		}
+		state[p] = 1
+		stack = append(stack, p)
+		for _, name := range slices.Sorted(maps.Keys(p.imports)) {
+			visit(c.byName[name])
+		}
+		stack = stack[:len(stack)-1]
+		state[p] = 2
+	}
+	for _, p := range c.packages {
+		visit(p)
+	}
+}
+
+func (c *checker) importCycle(members []*pkg) {
+	first := slices.IndexFunc(members, func(p *pkg) bool {
+		return !slices.ContainsFunc(members, func(q *pkg) bool { return q.order < p.order })
+	})
+	members = append(slices.Clone(members[first:]), members[:first]...)
+	path := ""
+	for _, p := range members {
+		path += p.name + " -> "
+	}
+	next := members[1%len(members)]
+	c.errorAt(diag.Cycle, members[0].imports[next.name], fmt.Sprintf("package `%s` imports itself: %s%s", members[0].name, path, members[0].name), "take one of the imports out")
+}
+
+// home returns the package that a reference leads to, nil when there is none, which is then
+// reported.
+func (c *checker) home(r ref) *pkg {
+	if r.pkg == "" || r.pkg == c.at.pkg.name {
+		return c.at.pkg
+	}
+	p := c.byName[r.pkg]
+	switch {
+	case c.at.imports[r.pkg]: // nil, when the import is wrong
+		return p
+	case p == nil:
+		c.unknown(r.span, "package", r.pkg, c.packageNames())
+	default:
+		c.errorAt(diag.UnknownName, r.span, fmt.Sprintf("package `%s` is not imported in this file", r.pkg), "write import "+r.pkg+" behind the package")
+		return nil
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"mpol/compiler/program"
+)
+
+// placed is a rule where it stands, with what its peers are, worked out once.
+type placed struct {
+	rule   *Rule
+	policy *Policy
+	dir    program.Direction
+
+	known     bool
+	workloads *program.Selector // nil for none
+	addresses prefixes          // of world
+	domains   []program.Domain
+	opened    prefixes // what the domains may open
+}
+
+// audit reports whether the rule only reports.
+func (p *placed) audit() bool { return p.rule.Audit || p.policy.Audit }
+
+// placedRules returns the rules of a module in file order.
+func (c *checker) placedRules(m *Module) []*placed {
+	if c.placed != nil {
+		return c.placed
+	}
+	for _, p := range m.Policies {
+		for dir, b := range []*Block{program.Egress: p.Egress, program.Ingress: p.Ingress} {
+			if b == nil {
+				continue
+			}
+			for _, r := range b.Rules {
+				c.placed = append(c.placed, &placed{rule: r, policy: p, dir: program.Direction(dir)})
+			}
+		}
+	}
+	slices.SortStableFunc(c.placed, func(a, b *placed) int { return c.comparePlaces(a.rule.Span, b.rule.Span) })
+	return c.placed
+}
+
+// know works out what the peers of p are.
+func (c *checker) know(p *placed) {
+	if p.known {
+		return
+	}
+	p.known = true
+	p.workloads, p.addresses = workloadsOf(p.rule.Peers), c.addresses(p.rule.Peers)
+	var private []netip.Prefix
+	for _, q := range p.rule.Peers.Include {
+		if q.Kind == program.PeerDomain {
+			p.domains = append(p.domains, *q.Domain)
+			private = append(private, q.Domain.Private...)
+		}
+	}
+	if len(p.domains) > 0 {
+		p.opened = c.public
+		if len(private) > 0 {
+			p.opened = union(append(slices.Clone(private), c.public...))
+		}
+	}
+}
+
+// meet reports whether one flow of one subject can be in both rules.
+func (c *checker) meet(a, b *placed) bool {
+	return a.dir == b.dir && portsMeet(a.rule.L4, b.rule.L4) &&
+		c.subjectsMeet(a.policy.Subject, b.policy.Subject) && c.peersMeet(a, b)
+}
+
+func portsMeet(a, b []program.L4) bool {
+	return slices.ContainsFunc(a, func(x program.L4) bool {
+		return slices.ContainsFunc(b, func(y program.L4) bool {
+			return x.Any || y.Any || x.Proto == y.Proto && x.First <= y.Last && y.First <= x.Last
+		})
+	})
+}
+
+// pair is two selectors, by identity: named workloads share theirs.
+type pair struct{ a, b *program.Selector }
+
+func (c *checker) subjectsMeet(a, b program.Subject) bool {
+	switch {
+	case a.Host || b.Host:
+		return a.Host && b.Host
+	case a.Selector == nil || b.Selector == nil || a.Selector == b.Selector:
+		return true
+	}
+	key := pair{a.Selector, b.Selector}
+	known, ok := c.subjects[key]
+	if !ok {
+		known = met(a.Selector, b.Selector)
+		c.subjects[key] = known
+	}
+	return known
+}
+
+// met reports whether some labels meet every one of ss.
+func met(ss ...*program.Selector) bool {
+	all := &program.Selector{Op: program.OpAnd, Args: ss}
+	return satisfiable(all, nodes(all))
+}
+
+// peersMeet reports whether a and b may have a peer in common.
+func (c *checker) peersMeet(a, b *placed) bool {
+	c.know(a)
+	c.know(b)
+	pa, pb := a.rule.Peers, b.rule.Peers
+	ha, hb := has(pa, program.PeerHost, program.PeerAny), has(pb, program.PeerHost, program.PeerAny)
+	switch {
+	case a.workloads != nil && b.workloads != nil && met(a.workloads, b.workloads), ha && hb:
+		return true
+	case has(pa, program.PeerPrefix) && (b.workloads != nil || hb), has(pb, program.PeerPrefix) && (a.workloads != nil || ha):
+		return true
+	case a.addresses.meets(b.addresses), a.opened.meets(b.addresses), a.addresses.meets(b.opened):
+		return true
+	}
+	return slices.ContainsFunc(a.domains, func(x program.Domain) bool {
+		return slices.ContainsFunc(b.domains, func(y program.Domain) bool { return domainsMeet(x, y) })
+	})
+}
+
+// domainsMeet reports whether a and b may have a name in common, what they take away left aside.
+func domainsMeet(a, b program.Domain) bool {
+	return slices.ContainsFunc(a.Patterns, func(x program.NamePattern) bool {
+		return slices.ContainsFunc(b.Patterns, func(y program.NamePattern) bool { return namesMeet(x, y) })
+	})
+}
+
+// meets reports whether s and t have an address in common.
+func (s prefixes) meets(t prefixes) bool {
+	if len(s) > len(t) {
+		s, t = t, s
+	}
+	return slices.ContainsFunc(s, func(p netip.Prefix) bool { return len(t.overlapping(p)) > 0 })
+}
+
+// maxNarrow bounds the ports of a range that a portIndex keeps one by one.
+const maxNarrow = 16
+
+// portIndex finds rules that share a port with another.
+type portIndex struct {
+	narrow map[program.L4][]*placed
+	wide   []*placed
+	all    []*placed
+}
+
+func newPortIndex() *portIndex { return &portIndex{narrow: map[program.L4][]*placed{}} }
+
+// ports returns the ports of p one by one, nil when they are many.
+func (p *placed) ports() []program.L4 {
+	var out []program.L4
+	for _, l := range p.rule.L4 {
+		if l.Any || int(l.Last)-int(l.First) >= maxNarrow {
+			return nil
+		}
+		for port := int(l.First); port <= int(l.Last); port++ {
+			out = append(out, program.L4{Proto: l.Proto, First: uint16(port), Last: uint16(port)})
+		}
+	}
+	return out
+}
+
+func (x *portIndex) add(p *placed) {
+	x.all = append(x.all, p)
+	ports := p.ports()
+	for _, l := range ports {
+		x.narrow[l] = append(x.narrow[l], p)
+	}
+	if ports == nil {
+		x.wide = append(x.wide, p)
+	}
+}
+
+// find returns the first rule in file order that may share a port with p and for which f holds, nil
+// when there is none.
+func (x *portIndex) find(p *placed, f func(*placed) bool) *placed {
+	lists := [][]*placed{x.wide}
+	ports := p.ports()
+	for _, l := range ports {
+		lists = append(lists, x.narrow[l])
+	}
+	if ports == nil {
+		lists = [][]*placed{x.all}
+	}
+	var found []*placed
+	for _, list := range lists {
+		if i := slices.IndexFunc(list, f); i >= 0 {
+			found = append(found, list[i])
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return slices.MinFunc(found, func(a, b *placed) int {
+		return cmp.Or(cmp.Compare(a.rule.Span.File, b.rule.Span.File), cmp.Compare(a.rule.Span.Start.Offset, b.rule.Span.Start.Offset))
+	})
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mpol/compiler/program"
+	"mpol/lang/diag"
+)
+
+// warnings reports what may stand and is probably not meant. It looks at a module without errors.
+func (c *checker) warnings(m *Module) {
+	rules := c.placedRules(m)
+	c.oneDirection(m)
+	c.pairs(rules)
+	for _, p := range m.Policies {
+		for _, b := range []*Block{p.Egress, p.Ingress} {
+			if b != nil {
+				c.icmpFamilies(b)
+			}
+		}
+	}
+	for _, n := range rules {
+		c.wideDomains(n.rule)
+		if n.dir == program.Egress && n.rule.Action == program.Allow {
+			c.metadata(n.rule)
+		}
+	}
+}
+
+// icmpFamilies warns of icmp without icmpv6 for peers that have IPv6 addresses.
+func (c *checker) icmpFamilies(b *Block) {
+	for _, r := range b.Rules {
+		if !slices.ContainsFunc(r.L4, func(l program.L4) bool { return !l.Any && l.Proto == program.ProtoICMP }) || ipv4Only(r.Peers) {
+			continue
+		}
+		if slices.ContainsFunc(b.Rules, func(o *Rule) bool {
+			return o.Action == r.Action && coversProto(o, program.ProtoICMPv6) && includes(o.Peers, r.Peers)
+		}) {
+			continue
+		}
+		c.warnAt(diag.ICMPFamily, r.L4Span, "icmp is IPv4 only, and no rule of the block covers icmpv6 for these peers", "write "+icmpBoth(r))
+	}
+}
+
+func icmpBoth(r *Rule) string {
+	var texts []string
+	for _, l := range r.L4 {
+		texts = append(texts, l.String())
+	}
+	v6 := "icmpv6"
+	if slices.Contains(r.L4, program.L4{Proto: program.ProtoICMP, First: 8 << 8, Last: 8<<8 | 255}) {
+		v6 = "icmpv6/128"
+	}
+	return "on " + strings.Join(append(texts, v6), ", ")
+}
+
+func coversProto(r *Rule, proto uint8) bool {
+	return slices.ContainsFunc(r.L4, func(l program.L4) bool { return l.Any || l.Proto == proto })
+}
+
+func ipv4Only(p program.Peers) bool {
+	return !slices.ContainsFunc(p.Include, func(q program.Peer) bool { return q.Kind != program.PeerPrefix || !q.Prefix.Addr().Is4() })
+}
+
+// includes reports whether a has, as far as texts say, every peer of b.
+func includes(a, b program.Peers) bool {
+	in := func(list []program.Peer, p program.Peer) bool {
+		return slices.ContainsFunc(list, func(q program.Peer) bool {
+			return q.Kind == program.PeerAny && p.Kind != program.PeerDomain || q.String() == p.String()
+		})
+	}
+	return !slices.ContainsFunc(b.Include, func(p program.Peer) bool {
+		return !in(a.Include, p) && !(ipv4Only(program.Peers{Include: []program.Peer{p}}))
+	}) &&
+		!slices.ContainsFunc(a.Except, func(p program.Peer) bool { return !in(b.Except, p) })
+}
+
+// metadataAddresses are those at which clouds give out credentials.
+func metadataAddresses() []netip.Addr {
+	return []netip.Addr{
+		netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("169.254.170.2"), netip.MustParseAddr("100.100.100.200"),
+		netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("fd00:ec2::254"),
+	}
+}
+
+// metadata warns of an egress allow that covers a metadata address without naming it.
+func (c *checker) metadata(r *Rule) {
+	covers := func(ps []program.Peer, a netip.Addr) bool {
+		return slices.ContainsFunc(ps, func(p program.Peer) bool {
+			switch p.Kind {
+			case program.PeerAny, program.PeerWorld:
+				return true
+			case program.PeerPrefix:
+				return p.Prefix.Contains(a)
+			case program.PeerDomain:
+				return slices.ContainsFunc(p.Domain.Private, func(q netip.Prefix) bool { return q.Contains(a) })
+			}
+			return false
+		})
+	}
+	named := func(a netip.Addr) bool {
+		return slices.ContainsFunc(r.Peers.Include, func(p program.Peer) bool {
+			return p.Kind == program.PeerPrefix && p.Prefix.IsSingleIP() && p.Prefix.Addr() == a
+		})
+	}
+	var open []string
+	for _, a := range metadataAddresses() {
+		if covers(r.Peers.Include, a) && !covers(r.Peers.Except, a) && !named(a) {
+			open = append(open, a.String())
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	help := "write except " + strings.Join(open, ", ")
+	switch {
+	case has(r.Peers, program.PeerWorld):
+		help = "write internet, or except " + strings.Join(open, ", ")
+	case hasDomain(r.Peers):
+		help = "write narrower private prefixes"
+	}
+	c.warnAt(diag.Metadata, r.PeersSpan, fmt.Sprintf("this allow covers the metadata address %s, where clouds give out credentials", open[0]), help)
+}
+
+// wideDomains warns of *.x and **.x for a registrable x that no peer of the rule names: the apex is
+// not included, which is seldom meant.
+func (c *checker) wideDomains(r *Rule) {
+	for _, p := range r.Patterns {
+		rest, ok := strings.CutPrefix(strings.TrimPrefix(string(p.Pattern), "*"), "*.")
+		if !ok {
+			rest, ok = strings.CutPrefix(string(p.Pattern), "*.")
+		}
+		if !ok || p.Use != "peer" || rest != p.Registrable {
+			continue
+		}
+		if !slices.ContainsFunc(r.Patterns, func(q Pattern) bool { return q.Use == "peer" && string(q.Pattern) == rest }) {
+			c.warnAt(diag.WideDomain, p.Span, fmt.Sprintf("%q covers every name below %s and not %s itself", string(p.Pattern), rest, rest),
+				fmt.Sprintf("add %q if it is meant too, or name the hosts", rest))
+		}
+	}
+}
