@@ -152,13 +152,14 @@ type Pattern struct {
 
 // Test is one test block. A todo test may fail.
 type Test struct {
-	Name    string      `json:"name"`
-	Package string      `json:"package"`
-	Todo    bool        `json:"todo,omitempty"`
-	Parties []Party     `json:"parties"`
-	Answers []Answer    `json:"answers"`
-	Lines   []Assertion `json:"lines"`
-	Span    diag.Span   `json:"span"`
+	Name        string       `json:"name"`
+	Package     string       `json:"package"`
+	Todo        bool         `json:"todo,omitempty"`
+	Annotations []Annotation `json:"annotations"`
+	Parties     []Party      `json:"parties"`
+	Answers     []Answer     `json:"answers"`
+	Lines       []Assertion  `json:"lines"`
+	Span        diag.Span    `json:"span"`
 }
 
 // Party is a given workload (Outside is false) or a given outside host.

@@ -18,7 +18,7 @@ import (
 // test resolves one test block; nothing is judged.
 func (c *checker) test(d *lang.Test) *Test {
 	t := &Test{
-		Name: lang.Text(d.Name), Package: c.at.pkg.name, Todo: d.Todo,
+		Name: lang.Text(d.Name), Package: c.at.pkg.name, Todo: d.Todo, Annotations: c.annotations(d.Annotations),
 		Parties: []Party{}, Answers: []Answer{}, Lines: []Assertion{}, Span: d.Span(),
 	}
 	parties := map[string]diag.Span{}
