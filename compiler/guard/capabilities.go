@@ -27,6 +27,8 @@ func builtins() []string {
 		"regex.match", "replace", "split", "sprintf", "startswith", "strings.any_prefix_match",
 		"strings.any_suffix_match", "strings.count", "substring", "to_number", "trim", "trim_left",
 		"trim_prefix", "trim_right", "trim_space", "trim_suffix", "upper",
+		// addresses
+		"net.cidr_contains", "net.cidr_intersects",
 		// types
 		"is_array", "is_boolean", "is_null", "is_number", "is_object", "is_set", "is_string",
 		"type_name",

@@ -5,6 +5,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -70,6 +71,16 @@ func found(list diag.List) []string {
 	return out
 }
 
+// builtin returns the built-in guardrails of these names.
+func builtin(t *testing.T, names ...string) []Guardrail {
+	t.Helper()
+	gs, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(gs, func(g Guardrail) bool { return !slices.Contains(names, g.Name) })
+}
+
 func TestRunBuiltin(t *testing.T) {
 	onPolicy := func(as ...check.Annotation) func(*check.Policy) {
 		return func(p *check.Policy) { p.Annotations = as }
@@ -112,7 +123,7 @@ func TestRunBuiltin(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			list, err := Run(t.Context(), shop(tt.change), Options{})
+			list, err := Run(t.Context(), shop(tt.change), Options{Guardrails: builtin(t, "owner", "admin-ports", "open-egress")})
 			if err != nil {
 				t.Fatalf("Run: %v", err)
 			}
@@ -124,7 +135,8 @@ func TestRunBuiltin(t *testing.T) {
 }
 
 func TestRunDiagnostic(t *testing.T) {
-	list, err := Run(t.Context(), shop(func(p *check.Policy) { p.Ingress, p.Egress = nil, nil }), Options{})
+	change := func(p *check.Policy) { p.Ingress, p.Egress = nil, nil }
+	list, err := Run(t.Context(), shop(change), Options{})
 	if err != nil {
 		t.Fatalf("Run: %v", err)
 	}
@@ -200,6 +212,8 @@ func TestFailClosed(t *testing.T) {
 		{"misspelt field", head + "deny contains p if some p in input.module.polices", "undefined ref: input.module.polices"},
 		{"misspelt field of a rule", head + "deny contains r if some r in input.module.policies[_].ingress.rules[_].lables", "undefined ref"},
 		{"no such package", head + "deny contains p if some p in data.mpol.owners", "reads data.mpol.owners, which"},
+		{"another guardrail", head + "deny := data.mpol.guardrails.owner.deny", "reads data.mpol.guardrails.owner.deny, which"},
+		{"every guardrail", head + "deny contains g if some g in data.mpol.guardrails", "is recursive"},
 		{"no such import", "package mpol.guardrails.probe\n\nimport data.lib.owners\n\ndeny contains p if some p in owners.all", "reads data.lib.owners.all, which"},
 		{"warn is true", head + "warn := true", "warn is not a set"},
 		{"warn is undefined", head + "deny := set()\n\nwarn := 1 if input.version == 2", "warn is not a set"},
@@ -215,7 +229,8 @@ func TestFailClosed(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g := Guardrail{Name: "probe", File: "probe/probe.rego", Text: tt.text}
-			list, err := Run(t.Context(), shop(), Options{Guardrails: []Guardrail{g}})
+			beside := Guardrail{Name: "owner", File: "o/o.rego", Text: "package mpol.guardrails.owner\n\ndeny := set()"}
+			list, err := Run(t.Context(), shop(), Options{Guardrails: []Guardrail{g, beside}})
 			if err != nil {
 				t.Fatalf("Run: %v", err)
 			}
@@ -255,6 +270,25 @@ func TestDeadline(t *testing.T) {
 	}
 	if len(list) != 1 || list[0].Summary != "guardrail slow did not finish within 20ms" {
 		t.Errorf("diagnostics = %+v, want one about the deadline", list)
+	}
+}
+
+// TestBeside runs a broken guardrail beside good ones, which still say what they have to.
+func TestBeside(t *testing.T) {
+	gs := append(builtin(t, "owner"), Guardrail{Name: "probe", File: "probe.rego", Text: "package mpol.guardrails.probe\n\ndeny := nothing"})
+	list, err := Run(t.Context(), shop(), Options{Guardrails: gs})
+	if err != nil {
+		t.Fatalf("Run: %v", err)
+	}
+	if diff := cmp.Diff([]string{"guard/owner at shop.mpol:10:1", "guard-failed at probe.rego:3:9"}, found(list)); diff != "" {
+		t.Errorf("diagnostics (-want +got):\n%s", diff)
+	}
+}
+
+func TestTwice(t *testing.T) {
+	gs := append(builtin(t, "owner"), builtin(t, "owner")...)
+	if _, err := Run(t.Context(), shop(), Options{Guardrails: gs}); err == nil {
+		t.Error("Run of a guardrail twice: no error")
 	}
 }
 

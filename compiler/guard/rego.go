@@ -22,12 +22,59 @@ func packageOf(g Guardrail) ast.Ref {
 	}
 }
 
-// compile parses and checks a guardrail; a list that is not empty says what is wrong with it.
-func compile(g Guardrail) (*ast.Compiler, diag.List) {
-	caps := capabilities()
+// compiled is a guardrail ready to be evaluated, or what is wrong with it.
+type compiled struct {
+	Guardrail
+	compiler *ast.Compiler
+	failed   diag.List
+}
+
+// compile parses and checks guardrails. All of them share a compiler, since most of its work is to
+// read the schema; where they do not compile together each gets its own, so that every one is
+// reported by itself.
+func compile(gs []Guardrail) []compiled {
+	list := make([]compiled, len(gs))
+	modules := map[string]*ast.Module{}
+	for i, g := range gs {
+		module, failed := parse(g)
+		if list[i] = (compiled{Guardrail: g, failed: failed}); failed == nil {
+			modules[g.File] = module
+		}
+	}
+	c := newCompiler()
+	if c.Compile(modules); c.Failed() {
+		c = nil
+	}
+	for i := range list {
+		g := &list[i]
+		if g.failed != nil {
+			continue
+		}
+		if g.compiler = c; c == nil {
+			g.compiler = newCompiler()
+			module, failed := parse(g.Guardrail) // a compiler changes what it compiles
+			if failed != nil {
+				g.failed = failed
+				continue
+			}
+			if g.compiler.Compile(map[string]*ast.Module{g.File: module}); g.compiler.Failed() {
+				g.failed = compilationFailure(g.Guardrail, g.compiler.Errors)
+				continue
+			}
+		}
+		g.failed = slices.Concat(strangeReferences(g), unused(g))
+	}
+	return list
+}
+
+func newCompiler() *ast.Compiler {
+	return ast.NewCompiler().WithCapabilities(capabilities()).WithSchemas(schemas()).WithStrict(true)
+}
+
+func parse(g Guardrail) (*ast.Module, diag.List) {
 	module, err := ast.ParseModuleWithOpts(g.File, g.Text, ast.ParserOptions{
 		RegoVersion:  ast.RegoV1,
-		Capabilities: caps,
+		Capabilities: capabilities(),
 	})
 	if err != nil {
 		return nil, compilationFailure(g, err)
@@ -35,11 +82,32 @@ func compile(g Guardrail) (*ast.Compiler, diag.List) {
 	if want := packageOf(g); !module.Package.Path.Equal(want) {
 		return nil, failure(g, module.Package.Location, fmt.Sprintf("has the package %s, not %s", module.Package.Path, want))
 	}
-	c := ast.NewCompiler().WithCapabilities(caps).WithSchemas(schemas()).WithStrict(true)
-	if c.Compile(map[string]*ast.Module{g.File: module}); c.Failed() {
-		return nil, compilationFailure(g, c.Errors)
+	return module, nil
+}
+
+// module returns the guardrail's own module.
+func (g *compiled) module() *ast.Module { return g.compiler.Modules[g.File] }
+
+// strangeReferences reports references to data that no rule of g defines, another guardrail's among
+// them: there is no other data, so they would be undefined, and what depends on them would never
+// deny.
+func strangeReferences(g *compiled) diag.List {
+	var list diag.List
+	foreign := func(r *ast.Rule) bool { return r.Module != g.module() }
+	for _, rule := range g.module().Rules {
+		ast.WalkRefs(rule, func(r ast.Ref) bool {
+			if !r.HasPrefix(ast.DefaultRootRef) {
+				return false
+			}
+			rules := g.compiler.GetRulesDynamicWithOpts(r, ast.RulesOptions{})
+			if len(rules) == 0 || slices.ContainsFunc(rules, foreign) {
+				what := fmt.Sprintf("reads %s, which it does not define", r.GroundPrefix())
+				list = append(list, failure(g.Guardrail, r[0].Location, what)...)
+			}
+			return false
+		})
 	}
-	return c, slices.Concat(strangeReferences(g, c), unused(g, c))
+	return list
 }
 
 // set is one of the sets of a guardrail: what it says of a policy, and how hard.
@@ -51,59 +119,35 @@ type set struct {
 // sets are those that a guardrail may define, at least one of them.
 func sets() []set { return []set{{"deny", diag.Error}, {"warn", diag.Warning}} }
 
-// definedBy reports whether the compiled guardrail has a rule for s.
-func (s set) definedBy(c *ast.Compiler) bool {
-	for _, m := range c.Modules {
-		for _, r := range m.Rules {
-			if r.Head.Ref()[0].Value.Compare(ast.Var(s.name)) == 0 {
-				return true
-			}
-		}
-	}
-	return false
-}
+// is reports whether r is a rule of s.
+func (s set) is(r *ast.Rule) bool { return r.Head.Ref()[0].Value.Compare(ast.Var(s.name)) == 0 }
 
 // unused reports rules that neither are one of the sets nor help one: a misspelt deny would else
 // be a guardrail that refuses nothing. A guardrail without any of the sets is reported too.
-func unused(g Guardrail, c *ast.Compiler) diag.List {
+func unused(g *compiled) diag.List {
 	var list diag.List
 	found := false
-	for _, r := range c.Modules[g.File].Rules {
-		name := r.Head.Ref()[0].Value
-		if slices.ContainsFunc(sets(), func(s set) bool { return name.Compare(ast.Var(s.name)) == 0 }) {
+	for _, r := range g.module().Rules {
+		switch {
+		case slices.ContainsFunc(sets(), func(s set) bool { return s.is(r) }):
 			found = true
-		} else if len(c.Graph.Dependents(r)) == 0 {
-			list = append(list, failure(g, r.Location, fmt.Sprintf("has the rule %s, which neither deny nor warn uses", name))...)
+		case len(g.compiler.Graph.Dependents(r)) == 0:
+			what := fmt.Sprintf("has the rule %s, which neither deny nor warn uses", r.Head.Ref()[0].Value)
+			list = append(list, failure(g.Guardrail, r.Location, what)...)
 		}
 	}
 	if !found {
-		list = append(list, failure(g, nil, "defines neither deny nor warn")...)
-	}
-	return list
-}
-
-// strangeReferences reports references to data that no rule of g defines: there is no other data,
-// so they would be undefined, and what depends on them would never deny.
-func strangeReferences(g Guardrail, c *ast.Compiler) diag.List {
-	var list diag.List
-	for _, rule := range c.Modules[g.File].Rules {
-		ast.WalkRefs(rule, func(r ast.Ref) bool {
-			if r.HasPrefix(ast.DefaultRootRef) && len(c.GetRulesDynamicWithOpts(r, ast.RulesOptions{})) == 0 {
-				what := fmt.Sprintf("reads %s, which it does not define", r.GroundPrefix())
-				list = append(list, failure(g, r[0].Location, what)...)
-			}
-			return false
-		})
+		list = append(list, failure(g.Guardrail, nil, "defines neither deny nor warn")...)
 	}
 	return list
 }
 
 // evaluate returns the value of a set, nil when it has none.
-func evaluate(ctx context.Context, g Guardrail, s set, c *ast.Compiler, doc *document) (any, error) {
-	value := ast.NewTerm(packageOf(g).Append(ast.StringTerm(s.name)))
+func (g *compiled) evaluate(ctx context.Context, s set, doc *document) (any, error) {
+	value := ast.NewTerm(packageOf(g.Guardrail).Append(ast.StringTerm(s.name)))
 	results, err := rego.New(
 		rego.ParsedQuery(ast.NewBody(ast.NewExpr(value))),
-		rego.Compiler(c),
+		rego.Compiler(g.compiler),
 		rego.ParsedInput(doc.value),
 		rego.StrictBuiltinErrors(true), // else a failing call is undefined, and denies nothing
 	).Eval(ctx)

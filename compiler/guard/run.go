@@ -8,6 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -39,18 +43,22 @@ func Run(ctx context.Context, m *check.Module, opt Options) (diag.List, error) {
 	if opt.Deadline == 0 {
 		opt.Deadline = 5 * time.Second
 	}
+	for i, g := range gs {
+		if slices.ContainsFunc(gs[:i], func(o Guardrail) bool { return o.Name == g.Name || o.File == g.File }) {
+			return nil, fmt.Errorf("run guardrails: %s (%s) is there twice", g.Name, g.File)
+		}
+	}
 	doc, err := newDocument(m)
 	if err != nil {
 		return nil, err
 	}
 	list := blankExceptions(m, gs)
-	for _, g := range gs {
-		found, err := runOne(ctx, g, doc, opt.Deadline)
-		if err != nil {
-			return nil, err
+	for _, found := range runAll(ctx, compile(gs), doc, opt.Deadline) {
+		if found.err != nil {
+			return nil, found.err
 		}
-		for _, d := range found {
-			if !excepted(m, g, d.Span) {
+		for _, d := range found.list {
+			if !excepted(m, found.guardrail, d.Span) {
 				list = append(list, d)
 			}
 		}
@@ -59,31 +67,55 @@ func Run(ctx context.Context, m *check.Module, opt Options) (diag.List, error) {
 	return list, nil
 }
 
-// runOne returns the diagnostics of one guardrail. The error is that of ctx.
-func runOne(ctx context.Context, g Guardrail, doc *document, deadline time.Duration) (diag.List, error) {
-	compiled, failed := compile(g)
-	if failed != nil {
-		return failed, nil
+// finding is what a guardrail says.
+type finding struct {
+	guardrail Guardrail
+	list      diag.List
+	err       error // that of ctx
+}
+
+// runAll evaluates guardrails beside each other, as many as there are processors, and returns what
+// they say in their order.
+func runAll(ctx context.Context, gs []compiled, doc *document, deadline time.Duration) []finding {
+	findings := make([]finding, len(gs))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(gs)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(gs)); i = next.Add(1) - 1 {
+				list, err := gs[i].run(ctx, doc, deadline)
+				findings[i] = finding{gs[i].Guardrail, list, err}
+			}
+		})
+	}
+	workers.Wait()
+	return findings
+}
+
+// run returns the diagnostics of one guardrail. The error is that of ctx.
+func (g *compiled) run(ctx context.Context, doc *document, deadline time.Duration) (diag.List, error) {
+	if g.failed != nil {
+		return g.failed, nil
 	}
 	within, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	var list diag.List
 	for _, s := range sets() {
-		if !s.definedBy(compiled) {
+		if !slices.ContainsFunc(g.module().Rules, s.is) {
 			continue
 		}
-		answer, err := evaluate(within, g, s, compiled, doc)
+		answer, err := g.evaluate(within, s, doc)
 		switch {
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("run guardrail %s: %w", g.Name, ctx.Err())
 		case within.Err() != nil:
-			return failure(g, nil, fmt.Sprintf("did not finish within %s", deadline)), nil
+			return failure(g.Guardrail, nil, fmt.Sprintf("did not finish within %s", deadline)), nil
 		case err != nil:
-			return evaluationFailure(g, err), nil
+			return evaluationFailure(g.Guardrail, err), nil
 		}
-		found, err := doc.decode(g, s, answer)
+		found, err := doc.decode(g.Guardrail, s, answer)
 		if err != nil {
-			return failure(g, nil, err.Error()), nil
+			return failure(g.Guardrail, nil, err.Error()), nil
 		}
 		list = append(list, found...)
 	}

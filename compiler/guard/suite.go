@@ -66,7 +66,7 @@ func Test(ctx context.Context, root string, folder fs.FS) ([]Suite, error) {
 }
 
 func (s *Suite) run(ctx context.Context) error {
-	if _, s.Diagnostics = compile(s.Guardrail); s.Diagnostics != nil {
+	if s.Diagnostics = compile([]Guardrail{s.Guardrail})[0].failed; s.Diagnostics != nil {
 		return nil
 	}
 	if s.TestFile == "" {

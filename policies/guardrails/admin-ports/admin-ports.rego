@@ -7,6 +7,7 @@ deny contains violation if {
 	some rule in policy[direction].rules
 	rule.action == "allow"
 	open(rule)
+	not audits(policy, rule)
 	ports := [port.text |
 		some port in administration
 		covered(port, rule.l4)
@@ -29,6 +30,11 @@ listed(ports) := text if {
 open(rule) if rule.whole_ipv4
 
 open(rule) if rule.whole_ipv6
+
+# An audit rule opens nothing.
+audits(policy, _) if policy.audit
+
+audits(_, rule) if rule.audit
 
 covered(port, l4s) if {
 	some l4 in l4s

@@ -23,6 +23,13 @@ test_allows_a_deny if {
 	count(guardrail.deny) == 0 with input as ingress(rule, [tcp(22, 22)])
 }
 
+test_allows_an_audit if {
+	rule := object.union(whole, {"audit": true})
+	count(guardrail.deny) == 0 with input as ingress(rule, [tcp(22, 22)])
+	policies := [object.union(policy, {"audit": true}) | some policy in ingress(whole, [tcp(22, 22)]).module.policies]
+	count(guardrail.deny) == 0 with input as {"version": 1, "module": {"policies": policies}}
+}
+
 test_denies_ssh_from_the_public_space_of_ipv4 if {
 	rule := object.union(whole, {"whole_ipv6": false})
 	denied("tcp/22 (SSH)") with input as ingress(rule, [tcp(22, 22)])

@@ -6,6 +6,7 @@ deny contains violation if {
 	some rule in policy.egress.rules
 	rule.action == "allow"
 	open(rule)
+	not audits(policy, rule)
 	every_port(rule.l4)
 	violation := {
 		"span": rule.place_span,
@@ -17,6 +18,11 @@ deny contains violation if {
 open(rule) if rule.whole_ipv4
 
 open(rule) if rule.whole_ipv6
+
+# An audit rule opens nothing.
+audits(policy, _) if policy.audit
+
+audits(_, rule) if rule.audit
 
 every_port(l4s) if {
 	some l4 in l4s

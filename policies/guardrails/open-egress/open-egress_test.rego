@@ -40,6 +40,12 @@ test_allows_ingress if {
 	count(guardrail.deny) == 0 with input as {"version": 1, "module": {"policies": policies}}
 }
 
+test_allows_an_audit if {
+	count(guardrail.deny) == 0 with input as egress({"audit": true}, [everything])
+	policies := [object.union(policy, {"audit": true}) | some policy in egress({}, [everything]).module.policies]
+	count(guardrail.deny) == 0 with input as {"version": 1, "module": {"policies": policies}}
+}
+
 test_denies_any_protocol if {
 	denied with input as egress({}, [everything])
 }

@@ -1,0 +1,72 @@
+package mpol.guardrails["database-ports_test"]
+
+import data.mpol.guardrails["database-ports"] as guardrail
+
+test_allows_another_port if {
+	quiet with input as module({}, {"first": 8443, "last": 8443})
+}
+
+test_allows_the_same_number_of_another_protocol if {
+	quiet with input as module({}, {"proto": 132})
+}
+
+test_allows_it_for_some_peers if {
+	quiet with input as module({"whole_ipv4": false, "whole_ipv6": false}, {})
+}
+
+test_allows_a_deny if {
+	quiet with input as module({"action": "deny"}, {})
+}
+
+test_allows_the_other_direction if {
+	quiet with input as {"module": {"policies": [{"egress": block}]}}
+}
+
+test_allows_an_audit_rule if {
+	quiet with input as module({"audit": true}, {})
+}
+
+test_allows_an_audit_policy if {
+	quiet with input as {"module": {"policies": [{"audit": true, "ingress": block}]}}
+}
+
+test_allows_every_port_which_another_guardrail_refuses if {
+	quiet with input as module({"l4": [{"any": true, "proto": 0, "first": 0, "last": 0}]}, {})
+	quiet with input as module({}, {"first": 1, "last": 65535})
+}
+
+test_denies_the_port if {
+	said("tcp/5432 (PostgreSQL)") with input as module({}, {})
+}
+
+test_denies_one_family_alone if {
+	said("tcp/5432 (PostgreSQL)") with input as module({"whole_ipv4": false}, {})
+	said("tcp/5432 (PostgreSQL)") with input as module({"whole_ipv6": false}, {})
+}
+
+test_denies_a_range_over_it if {
+	some said in guardrail.deny with input as module({}, {"first": 5431, "last": 5432})
+	contains(said.message, "tcp/5432 (PostgreSQL)")
+}
+
+quiet if count(guardrail.deny) == 0
+
+said(ports) if {
+	guardrail.deny == {{
+		"span": "l4",
+		"message": sprintf("ingress allow of the whole public space on %s", [ports]),
+		"help": "name the workloads or prefixes that use this database",
+	}}
+}
+
+block := module({}, {}).module.policies[0].ingress
+
+module(fields, l4) := {"module": {"policies": [{"ingress": {"rules": [object.union(rule(l4), fields)]}}]}}
+
+rule(l4) := {
+	"action": "allow",
+	"whole_ipv4": true,
+	"whole_ipv6": true,
+	"l4": [object.union({"proto": 6, "first": 5432, "last": 5432}, l4)],
+	"l4_span": "l4",
+}

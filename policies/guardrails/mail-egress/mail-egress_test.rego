@@ -1,0 +1,72 @@
+package mpol.guardrails["mail-egress_test"]
+
+import data.mpol.guardrails["mail-egress"] as guardrail
+
+test_allows_another_port if {
+	quiet with input as module({}, {"first": 8443, "last": 8443})
+}
+
+test_allows_the_same_number_of_another_protocol if {
+	quiet with input as module({}, {"proto": 132})
+}
+
+test_allows_it_for_some_peers if {
+	quiet with input as module({"whole_ipv4": false, "whole_ipv6": false}, {})
+}
+
+test_allows_a_deny if {
+	quiet with input as module({"action": "deny"}, {})
+}
+
+test_allows_the_other_direction if {
+	quiet with input as {"module": {"policies": [{"ingress": block}]}}
+}
+
+test_allows_an_audit_rule if {
+	quiet with input as module({"audit": true}, {})
+}
+
+test_allows_an_audit_policy if {
+	quiet with input as {"module": {"policies": [{"audit": true, "egress": block}]}}
+}
+
+test_allows_every_port_which_another_guardrail_refuses if {
+	quiet with input as module({"l4": [{"any": true, "proto": 0, "first": 0, "last": 0}]}, {})
+	quiet with input as module({}, {"first": 1, "last": 65535})
+}
+
+test_warns_the_port if {
+	said("tcp/25 (SMTP)") with input as module({}, {})
+}
+
+test_warns_one_family_alone if {
+	said("tcp/25 (SMTP)") with input as module({"whole_ipv4": false}, {})
+	said("tcp/25 (SMTP)") with input as module({"whole_ipv6": false}, {})
+}
+
+test_warns_a_range_over_it if {
+	some said in guardrail.warn with input as module({}, {"first": 24, "last": 25})
+	contains(said.message, "tcp/25 (SMTP)")
+}
+
+quiet if count(guardrail.warn) == 0
+
+said(ports) if {
+	guardrail.warn == {{
+		"span": "l4",
+		"message": sprintf("egress allow of the whole public space on %s", [ports]),
+		"help": "name the relay that takes your mail",
+	}}
+}
+
+block := module({}, {}).module.policies[0].egress
+
+module(fields, l4) := {"module": {"policies": [{"egress": {"rules": [object.union(rule(l4), fields)]}}]}}
+
+rule(l4) := {
+	"action": "allow",
+	"whole_ipv4": true,
+	"whole_ipv6": true,
+	"l4": [object.union({"proto": 6, "first": 25, "last": 25}, l4)],
+	"l4_span": "l4",
+}
