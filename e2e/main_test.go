@@ -36,7 +36,7 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	if err := os.Chmod(folder, 0o755); err != nil { // one test runs mpol without root
 		return 0, err
 	}
-	for _, name := range []string{"mpol/cmd/mpol", "mpol/e2e/demo"} {
+	for _, name := range []string{"mpol/cmd/mpol", "mpol/e2e/demo", "mpol/e2e/bench"} {
 		build := exec.Command("go", "build", "-o", folder, name)
 		if out, err := build.CombinedOutput(); err != nil {
 			return 0, fmt.Errorf("build %s: %w\n%s", name, err, out)

@@ -113,6 +113,9 @@ func (u *Unbound) ended() bool {
 	}
 }
 
+// PID is the number of its process.
+func (u *Unbound) PID() int { return u.cmd.Process.Pid }
+
 // Stop ends the resolver and waits for its end. It may be called more than once.
 func (u *Unbound) Stop() error {
 	if err := u.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
