@@ -3,6 +3,7 @@
 package format
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -34,7 +35,7 @@ func alignRun(run []*line) {
 		more := false
 		stretches(run, func(l *line) bool { return len(l.cells) > column }, func(rows []*line) {
 			more = true
-			pad(rows, func(l *line) string { return l.text }, func(l *line) int { return rest(l, column) })
+			pad(rows, func(l *line) int { return rest(l, column) })
 			for _, l := range rows {
 				if l.text != "" {
 					l.text += " "
@@ -47,7 +48,7 @@ func alignRun(run []*line) {
 		}
 	}
 	stretches(run, func(l *line) bool { return l.comment != "" }, func(rows []*line) {
-		pad(rows, func(l *line) string { return l.text }, func(*line) int { return 0 })
+		pad(rows, func(*line) int { return 0 })
 	})
 }
 
@@ -74,18 +75,25 @@ func rest(l *line, column int) int {
 	return n
 }
 
-// pad widens the texts of rows to that of the widest, unless a row has then no room for its rest.
-func pad(rows []*line, text func(*line) string, rest func(*line) int) {
-	widest := 0
+// pad widens the texts of rows to one width: the largest that leaves every row that it widens room for
+// its rest and is no more than slack wider than the narrowest. What is wider still stays as it is.
+func pad(rows []*line, rest func(*line) int) {
+	var widths []int
 	for _, l := range rows {
-		widest = max(widest, utf8.RuneCountInString(text(l)))
-	}
-	for _, l := range rows {
-		if l.indent+widest+rest(l) > width {
-			return
+		if n := utf8.RuneCountInString(l.text); !slices.Contains(widths, n) {
+			widths = append(widths, n)
 		}
 	}
-	for _, l := range rows {
-		l.text += strings.Repeat(" ", widest-utf8.RuneCountInString(l.text))
+	narrowest := slices.Min(widths)
+	slices.Sort(widths)
+	for _, w := range slices.Backward(widths) {
+		tight := func(l *line) bool { return utf8.RuneCountInString(l.text) <= w && l.indent+w+rest(l) > width }
+		if w > narrowest && (w-narrowest > slack || slices.ContainsFunc(rows, tight)) {
+			continue
+		}
+		for _, l := range rows {
+			l.text += strings.Repeat(" ", max(0, w-utf8.RuneCountInString(l.text)))
+		}
+		return
 	}
 }

@@ -19,8 +19,8 @@
 //   - A block of one rule without comments stands on one line.
 //   - What would be wider than 100 columns is broken: a definition behind its = with one item a
 //     line, a part in braces with one item a line, all else where a line is full.
-//   - Neighbours without an empty line between them are aligned in columns, unless that makes one of
-//     them too wide.
+//   - Neighbours without an empty line between them are aligned in columns, but for what would become
+//     too wide or is much wider than the others.
 //   - A comment stays behind the token, or before the one, where it was.
 //   - A comma before what closes a list goes, but for one behind the last of items on lines of their
 //     own in braces.

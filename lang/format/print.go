@@ -12,6 +12,7 @@ const (
 	width = 100 // columns of a line
 	step  = 2   // of indentation
 	hang  = 2 * step
+	slack = 40 // columns of white space that alignment may put behind a cell
 )
 
 // line is one line of the result. A row has cells, which align turns into its text.
