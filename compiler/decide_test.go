@@ -110,7 +110,7 @@ func TestDecide(t *testing.T) {
 		{"request denied", verdict.Flow{From: web, To: api, Proto: tcp, Port: 8080, HTTP: get("/pub/Secret/")}, "deny none ingress p.api.local rule"},
 		{"request by default", verdict.Flow{From: web, To: api, Proto: tcp, Port: 8080, HTTP: get("/other")}, "deny none ingress app.default default"},
 		{"request refused", verdict.Flow{From: web, To: api, Proto: tcp, Port: 8080, HTTP: get("/pub/%2f")}, "deny http ingress  refused"},
-		{"upgrade", verdict.Flow{From: web, To: api, Proto: tcp, Port: 8080, HTTP: &verdict.HTTP{Method: "GET", Path: "/pub/x", Upgrade: true}}, "deny http ingress  refused"},
+		{"upgrade", verdict.Flow{From: web, To: api, Proto: tcp, Port: 8080, HTTP: &verdict.HTTP{Method: "GET", Path: "/pub/x", Upgrade: "websocket"}}, "deny http ingress  refused"},
 		{"connect", verdict.Flow{From: web, To: api, Proto: tcp, Port: 8080, HTTP: &verdict.HTTP{Method: "connect", Path: "/pub/x"}}, "deny http ingress  refused"},
 		{"host of the rule", verdict.Flow{From: web, To: api, Proto: tcp, Port: 8080, HTTP: &verdict.HTTP{Method: "POST", Path: "/form", Host: "A.API.example.:80"}}, "allow http ingress p.api.get rule"},
 		{"another host", verdict.Flow{From: web, To: api, Proto: tcp, Port: 8080, HTTP: &verdict.HTTP{Method: "POST", Path: "/form", Host: "a.b.example"}}, "deny none ingress app.default default"},

@@ -66,7 +66,6 @@ func TestDiagnostics(t *testing.T) {
 		code diag.Code
 		good *check.Module
 	}{
-		{"a rule that passes", one(nil, rule(program.Pass, nil, tcp(80, 80), anyone)), diag.NotSupported, one(nil, rule(program.Allow, nil, tcp(80, 80), anyone))},
 		{"a domain in ingress", one(nil, rule(program.Allow, nil, tcp(80, 80), domain("a.example.com"))), diag.DomainIngress, one(rule(program.Allow, nil, tcp(80, 80), domain("a.example.com")), nil)},
 		{"an except in an except", one(nested, nil), diag.NotSupported, one(flat, nil)},
 		{"protocol 0", one(nil, rule(program.Allow, nil, program.L4{Last: 65535}, anyone)), diag.BadL4, one(nil, rule(program.Allow, nil, program.L4{Any: true}, anyone))},
@@ -95,6 +94,54 @@ func TestDiagnostics(t *testing.T) {
 			}
 			if p, diags := compiler.Compile(test.good, universe()); p == nil {
 				t.Errorf("Compile refuses the positive control: %v", diags)
+			}
+		})
+	}
+}
+
+// What no node enforces yet is refused at its place, unless it only reports.
+func TestNotSupported(t *testing.T) {
+	anyone := program.Peer{Kind: program.PeerAny}
+	http := func(h program.HTTPRequest) *program.L7 {
+		h.Path = program.PathPattern{Subtree: true}
+		return &program.L7{Kind: program.L7HTTP, HTTP: []program.HTTPRequest{h}}
+	}
+	private, alias := domain("a.example.com"), domain("a.example.com")
+	private.Domain.Private = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	alias.Domain.Aliases = []program.NamePattern{"b.example.com"}
+	via := one(rule(program.Allow, nil, tcp(80, 80), domain("a.example.com")), nil)
+	via.Policies[0].Egress.Resolvers = []program.Resolver{{Name: "p.r"}}
+	node := one(rule(program.Allow, nil, tcp(80, 80), domain("a.example.com")), nil)
+	node.Policies[0].Egress.Resolvers = []program.Resolver{{Name: "node", Node: true}}
+	host := one(rule(program.Allow, nil, tcp(80, 80), anyone), nil)
+	host.Policies[0].Subject = program.Subject{Host: true}
+	plain := one(rule(program.Allow, http(program.HTTPRequest{}), tcp(80, 80), anyone), nil)
+	tests := []struct {
+		name      string
+		bad, good *check.Module
+	}{
+		{"header", one(rule(program.Allow, http(program.HTTPRequest{Headers: []program.Header{{Name: "x"}}}), tcp(80, 80), anyone), nil), plain},
+		{"upgrade", one(rule(program.Allow, http(program.HTTPRequest{Upgrade: "websocket"}), tcp(80, 80), anyone), nil), plain},
+		{"CONNECT", one(rule(program.Allow, http(program.HTTPRequest{Methods: []string{"CONNECT"}}), tcp(80, 80), anyone), nil), plain},
+		{"grpc", one(rule(program.Allow, &program.L7{Kind: program.L7HTTP, GRPC: []program.GRPCMethod{{Service: "p.S"}}}, tcp(80, 80), anyone), nil), plain},
+		{"pinned", one(rule(program.Allow, &program.L7{Kind: program.L7TLS, Pinned: true}, tcp(80, 80), domain("a.example.com")), nil), node},
+		{"private", one(rule(program.Allow, nil, tcp(80, 80), private), nil), node},
+		{"via cname", one(rule(program.Allow, nil, tcp(80, 80), alias), nil), node},
+		{"resolve via", via, node},
+		{"host", host, plain},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p, diags := compiler.Compile(test.bad, universe())
+			if p != nil || !slices.ContainsFunc(diags, func(d diag.Diagnostic) bool { return d.Code == diag.NotSupported }) {
+				t.Errorf("Compile gave %v, want the error %s", diags, diag.NotSupported)
+			}
+			if p, diags := compiler.Compile(test.good, universe()); p == nil {
+				t.Errorf("Compile refuses the positive control: %v", diags)
+			}
+			test.bad.Policies[0].Audit = true
+			if p, diags := compiler.Compile(test.bad, universe()); p == nil || len(p.Tables.Tables) > 0 {
+				t.Errorf("an audit policy is not left out of the tables: %v", diags)
 			}
 		})
 	}

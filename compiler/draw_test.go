@@ -125,12 +125,14 @@ func drawPeer(t *rapid.T) program.Peer {
 		"9.9.9.9/32", "127.0.0.53/32", "192.0.2.0/24", "169.254.169.254/32", "2001:db8::/32", "2001:db8:1::/48", "fd00::/8", "128.0.0.0/1",
 	}
 	p := program.Peer{Kind: rapid.SampledFrom([]program.PeerKind{
-		program.PeerAny, program.PeerWorkloads, program.PeerHost, program.PeerWorld, program.PeerInternet,
+		program.PeerAny, program.PeerWorkloads, program.PeerHost, program.PeerWorld, program.PeerInternet, program.PeerSame,
 		program.PeerSelector, program.PeerSelector, program.PeerPrefix, program.PeerPrefix, program.PeerPrefix,
 	}).Draw(t, "peer")}
 	switch p.Kind {
 	case program.PeerSelector:
 		p.Selector = rapid.SampledFrom(selectors).Draw(t, "selector")
+	case program.PeerSame:
+		p.Key = rapid.SampledFrom([]string{"app", "env"}).Draw(t, "same")
 	case program.PeerPrefix:
 		p.Prefix = netip.MustParsePrefix(rapid.SampledFrom(prefixes).Draw(t, "prefix"))
 	}
@@ -173,9 +175,17 @@ func drawHTTP(t *rapid.T) []program.HTTPRequest {
 	return rapid.SliceOfN(rapid.SampledFrom(requests), 1, 2).Draw(t, "http")
 }
 
-func drawRule(t *rapid.T, d program.Direction, label string) *check.Rule {
+func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check.Rule {
 	r := &check.Rule{Label: label, Action: rapid.SampledFrom([]program.Action{program.Allow, program.Allow, program.Deny}).Draw(t, "action")}
 	r.Log = rapid.IntRange(0, 3).Draw(t, "log") == 0
+	r.Audit = rapid.IntRange(0, 9).Draw(t, "audit") == 0
+	if passes && rapid.IntRange(0, 3).Draw(t, "pass") == 0 {
+		r.Action, r.Peers.Include = program.Pass, []program.Peer{drawPeer(t)}
+		r.L4 = rapid.SampledFrom([][]program.L4{
+			{{Any: true}}, {tcp(80, 81)}, {tcp(1, 65535)}, {tcp(53, 53), {Proto: program.ProtoUDP, First: 53, Last: 53}},
+		}).Draw(t, "pass ports")
+		return r
+	}
 	if d == program.Egress && rapid.IntRange(0, 2).Draw(t, "domains") == 0 {
 		r.Peers.Include = append(r.Peers.Include, drawDomain(t))
 		if rapid.Bool().Draw(t, "two") {
@@ -232,7 +242,7 @@ func hasDomainPeer(r *check.Rule) bool {
 	return false
 }
 
-// drawModule draws up to four policies over three tiers.
+// drawModule draws up to four policies over four tiers.
 func drawModule(t *rapid.T) *check.Module {
 	action := rapid.SampledFrom([]program.Action{program.Deny, program.Deny, program.Allow})
 	m := &check.Module{
@@ -241,6 +251,7 @@ func drawModule(t *rapid.T) *check.Module {
 		Tiers: []program.Tier{
 			{Name: "admin", Order: 100, Default: program.Pass},
 			{Name: "app", Order: 200, Default: action.Draw(t, "app")},
+			{Name: "late", Order: 250, Default: action.Draw(t, "late")},
 			{Name: "baseline", Order: 300, Default: program.Pass},
 		},
 	}
@@ -250,7 +261,8 @@ func drawModule(t *rapid.T) *check.Module {
 		return diag.Span{File: "draw.mpol", Start: diag.Pos{Line: line, Column: 1, Offset: line}}
 	}
 	for i := range rapid.IntRange(1, 4).Draw(t, "policies") {
-		p := &check.Policy{Name: fmt.Sprintf("p%d", i), Tier: rapid.SampledFrom([]int{0, 1, 1, 1, 2}).Draw(t, "tier")}
+		p := &check.Policy{Name: fmt.Sprintf("p%d", i), Tier: rapid.SampledFrom([]int{0, 1, 1, 1, 2, 3}).Draw(t, "tier")}
+		p.Audit = rapid.IntRange(0, 11).Draw(t, "audit policy") == 0
 		p.Subject.All = true
 		if s := drawPeer(t); s.Kind == program.PeerSelector {
 			p.Subject = program.Subject{Selector: s.Selector}
@@ -258,7 +270,7 @@ func drawModule(t *rapid.T) *check.Module {
 		block := func(d program.Direction) *check.Block {
 			b := &check.Block{Span: next()}
 			for j := range rapid.IntRange(0, 3).Draw(t, "rules") {
-				r := drawRule(t, d, fmt.Sprintf("%s%d", d, j))
+				r := drawRule(t, d, fmt.Sprintf("%s%d", d, j), m.Tiers[p.Tier].Default != program.Pass)
 				r.PlaceSpan, r.L4Span, r.PeersSpan = next(), next(), next()
 				b.Rules = append(b.Rules, r)
 			}

@@ -56,11 +56,13 @@ type segment struct {
 // entries lowers one class. A protocol gets entries of its own when its verdict is not that of
 // every protocol; its wide entry has the verdict that most of its pieces have.
 func (s *scope) entries(number int) []program.Entry {
-	ts := s.terms(&s.classes[number])
-	rest := s.verdict(ts, noProto, 0)
+	cl := &s.classes[number]
+	ts := s.terms(cl)
+	decide := func(proto uint8, port uint16) program.Verdict { return s.verdict(cl, ts, proto, port) }
+	rest := decide(noProto, 0)
 	out := []program.Entry{{Class: number, Last: 0xffff, Verdict: rest}}
 	for _, proto := range s.protocols(ts) {
-		segments := s.segments(ts, proto)
+		segments := s.segments(ts, proto, decide)
 		wide := widest(segments, rest)
 		if len(segments) == 1 && wide == rest {
 			continue
@@ -96,7 +98,7 @@ func (s *scope) protocols(ts []term) []uint8 {
 }
 
 // segments cuts the ports of a protocol where a verdict may change and joins equal neighbours.
-func (s *scope) segments(ts []term, proto uint8) []segment {
+func (s *scope) segments(ts []term, proto uint8, decide func(uint8, uint16) program.Verdict) []segment {
 	starts := []int{0}
 	cut := func(first, last uint16) { starts = append(starts, int(first), int(last)+1) }
 	for _, t := range ts {
@@ -116,7 +118,7 @@ func (s *scope) segments(ts []term, proto uint8) []segment {
 		if start > 0xffff {
 			break
 		}
-		g := segment{uint16(start), uint16(starts[i+1] - 1), s.verdict(ts, proto, uint16(start))}
+		g := segment{uint16(start), uint16(starts[i+1] - 1), decide(proto, uint16(start))}
 		if n := len(out); n > 0 && out[n-1].verdict == g.verdict {
 			out[n-1].last = g.last
 			continue
@@ -142,30 +144,19 @@ func widest(segments []segment, rest program.Verdict) program.Verdict {
 }
 
 // verdict dissolves the tiers for one protocol and port.
-func (s *scope) verdict(ts []term, proto uint8, port uint16) program.Verdict {
-	v := s.fallback
+func (s *scope) verdict(cl *class, ts []term, proto uint8, port uint16) program.Verdict {
+	var covering []term
 	kinds := make(map[program.L7Kind]bool)
 	for _, t := range ts {
 		if !t.contains(proto, port) {
 			continue
 		}
+		covering = append(covering, t)
 		if t.L7 != nil && !t.implied {
 			kinds[t.L7.Kind] = true
 		}
-		if t.Action == program.Deny && t.L7 != nil {
-			continue
-		}
-		w := program.Verdict{
-			Allow: t.Action == program.Allow, Rank: uint8(t.tier*ranksATier + rankDeny), Order: uint16(t.order),
-			Log: t.Log, Reject: t.Reject, Rule: t.ID,
-		}
-		if w.Allow {
-			w.Rank += rankAllow
-		}
-		if before(w, v) {
-			v = w
-		}
 	}
+	v := s.walk(cl, covering)
 	if s.proxied && v.Allow && port == portDNS && (proto == program.ProtoUDP || proto == program.ProtoTCP) {
 		kinds[program.L7DNS] = true
 	}
@@ -174,6 +165,49 @@ func (s *scope) verdict(ts []term, proto uint8, port uint16) program.Verdict {
 	}
 	if len(kinds) > 1 {
 		v.Allow, v.L7 = false, program.L7None
+	}
+	return v
+}
+
+// walk finds the verdict of the terms that cover a flow. What a name set says is asked together with
+// a static class: it knows of no default but, where no rule passes, the one that every class shares.
+func (s *scope) walk(cl *class, covering []term) program.Verdict {
+	rest := s.end
+	if cl.holds == nil && !s.passes() {
+		rest = s.fallback()
+	}
+	for i := range s.tiers {
+		t := &s.tiers[i]
+		v, decides, passes := program.Verdict{}, false, false
+		for _, r := range covering {
+			switch {
+			case r.tier != t.index, r.Action == program.Deny && r.L7 != nil:
+			case r.Action == program.Pass:
+				passes = true
+			default:
+				if w := r.verdict(); !decides || before(w, v) {
+					v, decides = w, true
+				}
+			}
+		}
+		switch {
+		case decides:
+			return v
+		case !passes && cl.holds != nil && t.defaults != program.Pass:
+			return t.fallback()
+		}
+	}
+	return rest
+}
+
+// verdict is what an allow or deny says of a flow that it covers.
+func (t term) verdict() program.Verdict {
+	v := program.Verdict{
+		Allow: t.Action == program.Allow, Rank: uint8(t.tier*ranksATier + rankDeny), Order: uint16(t.order),
+		Log: t.Log, Reject: t.Reject, Rule: t.ID,
+	}
+	if v.Allow {
+		v.Rank += rankAllow
 	}
 	return v
 }

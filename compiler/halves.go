@@ -34,16 +34,23 @@ func (c *compilation) half(s *scope, cl, names *class, port uint16) *program.Hal
 				continue
 			}
 			rules := c.requestRules(r, cl, names)
-			if r.Action == program.Deny {
+			switch {
+			case r.Action == program.Deny:
 				ht.Deny = append(ht.Deny, rules...)
-			} else {
+			case r.Action == program.Allow:
 				ht.Allow = append(ht.Allow, rules...)
+			case static(r, cl):
+				ht.Default = program.Pass
 			}
 		}
 		h.Tiers = append(h.Tiers, ht)
 	}
 	if last := h.Tiers[len(h.Tiers)-1]; last.Default == program.Pass {
-		h.Tiers = append(h.Tiers, program.HalfTier{Default: c.rules.Default, DefaultRule: c.rules.DefaultRule})
+		end := program.HalfTier{Default: program.Deny, DefaultRule: s.end.Rule}
+		if s.end.Allow {
+			end.Default = program.Allow
+		}
+		h.Tiers = append(h.Tiers, end)
 	}
 	return h
 }

@@ -20,7 +20,7 @@ func (c *compilation) lint() {
 	for i := range c.rules.Policies {
 		for _, d := range []program.Direction{program.Egress, program.Ingress} {
 			if c.rules.Policies[i].Block(d) != nil {
-				s := newScope(&c.rules, d, []int{i})
+				s := newScope(&c.rules, d, []int{i}, nil)
 				s.table = &program.Table{}
 				s.classify(c.space)
 				scopes = append(scopes, s)

@@ -33,13 +33,13 @@ func TestTablesAgreeWithDecide(t *testing.T) {
 			return
 		}
 		seen["program"]++
-		w := walk{&p.Tables}
+		w, e := walk{&p.Tables}, verdict.New(&p.Rules)
 		es := ends()
 		for range 4 {
 			from := rapid.SampledFrom(es).Draw(t, "from")
 			for _, to := range es {
 				if from.Addr.Is4() == to.Addr.Is4() && from != to {
-					flows(t, p, w, from, to, seen)
+					flows(t, p, e, w, from, to, seen)
 				}
 			}
 		}
@@ -47,7 +47,7 @@ func TestTablesAgreeWithDecide(t *testing.T) {
 	for _, want := range []string{
 		"program", "deny egress", "deny ingress", "allow egress", "allow ingress", "redirect egress http", "redirect ingress http",
 		"redirect egress tls", "redirect egress dns", "conflict", "named redirect", "request allow", "request deny",
-		"question allow", "question deny", "never judged", "host workload redirect",
+		"question allow", "question deny", "never judged", "host workload redirect", "by ungranted", "by late", "passed question",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("no drawn program gave %q: %v", want, seen)
@@ -56,7 +56,7 @@ func TestTablesAgreeWithDecide(t *testing.T) {
 	t.Log(seen)
 }
 
-func flows(t *rapid.T, p *program.Program, w walk, from, to verdict.End, seen tally) {
+func flows(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, from, to verdict.End, seen tally) {
 	toEnd := w.end(to)
 	for _, pt := range points() {
 		for _, names := range learned() {
@@ -64,7 +64,7 @@ func flows(t *rapid.T, p *program.Program, w walk, from, to verdict.End, seen ta
 			if names != nil && (!toEnd.internet || special(to)) {
 				continue
 			}
-			v := verdict.Decide(&p.Rules, f)
+			v := e.Decide(f)
 			got := w.flow(f)
 			if v.Judged() != got.judged {
 				t.Fatalf("%+v: Tables judge %v, Decide %+v", f, got.judged, v)
@@ -78,11 +78,12 @@ func flows(t *rapid.T, p *program.Program, w walk, from, to verdict.End, seen ta
 					f, got, v, p.Rules.Source(got.rule), p.Rules.Source(v.Rule))
 			}
 			count(seen, f, v)
+			countRule(seen, p.Rules.Source(v.Rule))
 			switch {
 			case got.profile != nil:
-				requests(t, p, got.profile, f, seen)
+				requests(t, e, got.profile, f, seen)
 			case v.L7 == program.L7DNS && (to.Workload == ""):
-				questions(t, p, w, f, seen)
+				questions(t, p, e, w, f, seen)
 			}
 		}
 	}
@@ -105,6 +106,15 @@ func count(seen tally, f verdict.Flow, v verdict.Verdict) {
 	seen[key]++
 }
 
+func countRule(seen tally, s program.Source) {
+	if s.Name == "ungranted" {
+		seen["by ungranted"]++
+	}
+	if s.Tier == "late" {
+		seen["by late"]++
+	}
+}
+
 func special(e verdict.End) bool {
 	for _, p := range program.SpecialPurpose() {
 		if p.Contains(e.Addr) {
@@ -114,7 +124,7 @@ func special(e verdict.End) bool {
 	return false
 }
 
-func requests(t *rapid.T, p *program.Program, profile *program.Profile, f verdict.Flow, seen tally) {
+func requests(t *rapid.T, e *verdict.Evaluator, profile *program.Profile, f verdict.Flow, seen tally) {
 	hosts := []string{"a.example.com", "B.example.com.:80", "x.example.net:8080", "[::1]:80", "a@b", ""}
 	var fs []verdict.Flow
 	for _, host := range hosts {
@@ -128,7 +138,7 @@ func requests(t *rapid.T, p *program.Program, profile *program.Profile, f verdic
 		fs = append(fs, f)
 	}
 	for _, f := range fs {
-		want := verdict.Decide(&p.Rules, f).Action == verdict.Allow
+		want := e.Decide(f).Action == verdict.Allow
 		if got := ask(profile, f); got != want {
 			t.Fatalf("%+v %+v %+v:\nprofile %+v allows: %v\nDecide allows: %v", f, f.HTTP, f.TLS, profile, got, want)
 		}
@@ -140,18 +150,21 @@ func requests(t *rapid.T, p *program.Program, profile *program.Profile, f verdic
 	}
 }
 
-func questions(t *rapid.T, p *program.Program, w walk, f verdict.Flow, seen tally) {
+func questions(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, f verdict.Flow, seen tally) {
 	table := &w.t.Tables[w.end(f.From).bound.Egress]
 	for _, name := range []string{"a.example.com", "b.example.com", "x.y.example.com", "x.example.net", "other.test"} {
 		for _, typ := range []uint16{1, 16, 65} {
 			q := verdict.Question{Name: program.ParseName(name), Type: typ}
 			f.Question = &q
-			v := verdict.Decide(&p.Rules, f)
+			v := e.Decide(f)
 			got := w.question(table, f.To.Addr, q)
 			if got.Allow != (v.Action == verdict.Allow) || got.Rule != v.Rule {
 				t.Fatalf("%+v %+v:\nTables %+v\nDecide %+v", f, q, got, v)
 			}
 			seen["question "+v.Action.String()]++
+			if src := p.Rules.Source(v.Rule); src.Tier == "late" || src.Name == "ungranted" {
+				seen["passed question"]++
+			}
 		}
 	}
 }

@@ -12,8 +12,11 @@ import (
 
 // questions lowers what a table says about DNS questions.
 func (c *compilation) questions(s *scope) {
-	var qs []program.Question
+	qs := c.defaultQuestions(s)
 	for _, r := range s.rules {
+		if r.Action == program.Pass {
+			continue
+		}
 		v := program.Verdict{
 			Allow: r.Action == program.Allow, L7: program.L7DNS, Rank: uint8(r.tier*ranksATier + rankDeny),
 			Order: uint16(r.order), Log: r.Log, Reject: r.Reject, Rule: r.ID,
@@ -24,7 +27,7 @@ func (c *compilation) questions(s *scope) {
 		for _, d := range domains(r.Rule) {
 			q := program.Question{Verdict: v, Servers: everywhere(), Domain: d}
 			if v.Allow {
-				q.Servers, q.Types = resolvers(r.Rule), addressTypes()
+				q.Servers, q.Types = s.resolvers(), addressTypes()
 			}
 			qs = append(qs, q)
 		}
@@ -38,7 +41,7 @@ func (c *compilation) questions(s *scope) {
 				q.Types = addressTypes()
 			}
 		}
-		for _, servers := range c.servers(s, r) {
+		for _, servers := range c.servers(s, func(cl *class) bool { return static(r, cl) }) {
 			q.Servers = servers
 			qs = append(qs, q)
 		}
@@ -46,9 +49,34 @@ func (c *compilation) questions(s *scope) {
 	slices.SortStableFunc(qs, func(a, b program.Question) int {
 		return cmp.Or(cmp.Compare(a.Verdict.Rank, b.Verdict.Rank), cmp.Compare(a.Verdict.Order, b.Verdict.Order))
 	})
-	last := s.fallback
+	last := s.end
+	if !s.passes() {
+		last = s.fallback()
+	}
 	last.L7 = program.L7DNS
 	s.table.Names.Questions = append(qs, program.Question{Verdict: last, Servers: everywhere(), Any: true})
+}
+
+// defaultQuestions returns the defaults of the tiers from which some questions pass on, for the
+// servers of the others.
+func (c *compilation) defaultQuestions(s *scope) []program.Question {
+	var qs []program.Question
+	for i := range s.tiers {
+		t := &s.tiers[i]
+		if !s.passes() || t.defaults == program.Pass {
+			continue
+		}
+		v := t.fallback()
+		v.L7 = program.L7DNS
+		for _, servers := range c.servers(s, func(cl *class) bool {
+			return !slices.ContainsFunc(t.rules, func(r *scopeRule) bool {
+				return r.Action == program.Pass && s.asked(r) && static(r, cl)
+			})
+		}) {
+			qs = append(qs, program.Question{Verdict: v, Servers: servers, Any: true})
+		}
+	}
+	return qs
 }
 
 // asked reports whether r, by its peers other than domains, speaks of questions.
@@ -66,18 +94,20 @@ func everywhere() program.Ranges {
 	return program.Ranges{Include: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}}
 }
 
-func resolvers(r *program.Rule) program.Ranges {
+// resolvers are those of the configuration.
+func (s *scope) resolvers() program.Ranges {
 	rs := program.Ranges{Include: []netip.Prefix{}}
-	for _, a := range r.Resolvers {
+	for _, a := range s.answerers {
 		rs.Include = append(rs.Include, single(a))
 	}
 	slices.SortFunc(rs.Include, comparePrefixes)
 	return rs
 }
 
-// servers returns the addresses of r's peers, as ranges whose union they are. An address that
-// belongs to r inside of a prefix that does not, inside of one that does, goes to a range of its own.
-func (c *compilation) servers(s *scope, r *scopeRule) []program.Ranges {
+// servers returns the addresses of the classes for which among holds, as ranges whose union they are.
+// An address that is among them inside of a prefix that is not, inside of one that is, goes to a range
+// of its own.
+func (c *compilation) servers(s *scope, among func(*class) bool) []program.Ranges {
 	type node struct {
 		prefix netip.Prefix
 		in     bool
@@ -94,7 +124,7 @@ func (c *compilation) servers(s *scope, r *scopeRule) []program.Ranges {
 			around = open[len(open)-1]
 		}
 		class := s.table.Members[a.Identity].Class
-		n := node{a.Prefix, static(r, &s.classes[class]), around.level}
+		n := node{a.Prefix, among(&s.classes[class]), around.level}
 		switch {
 		case n.in && !around.in:
 			n.level++

@@ -15,21 +15,43 @@ import (
 // newCompilation resolves the module's rules and numbers them in file order.
 func newCompilation(m *check.Module, inv program.Inventory) *compilation {
 	c := &compilation{module: m}
-	c.rules = program.Rules{Default: program.Deny, Tiers: m.Tiers, Policies: []program.Policy{}, Inventory: inv}
+	c.rules = program.Rules{
+		Default: program.Deny, Tiers: m.Tiers, Policies: make([]program.Policy, 0, len(m.Policies)), Inventory: inv,
+	}
 	var ids []numbered
 	var span diag.Span
 	if m.Default != nil {
 		c.rules.Default, span = m.Default.Action, m.Default.Span
 	}
 	ids = append(ids, numbered{&c.rules.DefaultRule, program.Source{Key: "default", Name: "default"}, place{span: span}})
+	passes := passing(m)
 	for _, p := range m.Policies {
-		q := program.Policy{Name: p.Name, Tier: p.Tier, Subject: p.Subject}
-		q.Ingress = resolveBlock(m, p, program.Ingress, p.Ingress, inv, &ids)
-		q.Egress = resolveBlock(m, p, program.Egress, p.Egress, inv, &ids)
+		q := program.Policy{Name: p.Name, Tier: p.Tier, Subject: p.Subject, Audit: p.Audit}
+		q.Ingress = resolveBlock(m, p, program.Ingress, p.Ingress, passes, &ids)
+		q.Egress = resolveBlock(m, p, program.Egress, p.Egress, passes, &ids)
 		c.rules.Policies = append(c.rules.Policies, q)
 	}
 	c.number(ids)
 	return c
+}
+
+// side is one direction of a tier.
+type side struct {
+	tier      int
+	direction program.Direction
+}
+
+// passing returns the sides in which some rule passes on.
+func passing(m *check.Module) map[side]bool {
+	out := make(map[side]bool)
+	for _, p := range m.Policies {
+		for d, b := range []*check.Block{program.Egress: p.Egress, program.Ingress: p.Ingress} {
+			if b != nil && slices.ContainsFunc(b.Rules, func(r *check.Rule) bool { return r.Action == program.Pass }) {
+				out[side{p.Tier, program.Direction(d)}] = true
+			}
+		}
+	}
+	return out
 }
 
 // numbered is a rule or default that wants a RuleID.
@@ -48,7 +70,7 @@ func (c *compilation) number(ids []numbered) {
 		x, y := a.place.span, b.place.span
 		return cmp.Or(cmp.Compare(file[x.File], file[y.File]), cmp.Compare(x.Start.Offset, y.Start.Offset))
 	})
-	c.rules.Sources, c.places = make([]program.Source, 1), make([]place, 1)
+	c.rules.Sources, c.places = make([]program.Source, 1, len(ids)+1), make([]place, 1, len(ids)+1)
 	for _, n := range ids {
 		*n.id = program.RuleID(len(c.places))
 		s := n.place.span
@@ -59,41 +81,51 @@ func (c *compilation) number(ids []numbered) {
 }
 
 func resolveBlock(
-	m *check.Module, p *check.Policy, d program.Direction, b *check.Block, inv program.Inventory, ids *[]numbered,
+	m *check.Module, p *check.Policy, d program.Direction, b *check.Block, passes map[side]bool, ids *[]numbered,
 ) *program.Block {
 	if b == nil {
 		return nil
 	}
 	block := &program.Block{Rules: make([]program.Rule, len(b.Rules))}
-	*ids = append(*ids, numbered{&block.Default, defaultSource(m.Tiers[p.Tier], p.Name, d), place{span: b.Span}})
+	tier := m.Tiers[p.Tier]
+	end := func(id *program.RuleID, name, tier string) {
+		*ids = append(*ids, numbered{
+			id, program.Source{Key: fmt.Sprintf("%s.%s:%s", p.Name, d, name), Name: name, Tier: tier}, place{span: b.Span},
+		})
+	}
+	end(&block.Default, tier.Name+".default", tier.Name)
+	if tier.Default != program.Pass && passes[side{p.Tier, d}] {
+		end(&block.Ungranted, "ungranted", "")
+	}
 	for i, r := range b.Rules {
 		name := fmt.Sprintf("%s.%s#%d", p.Name, d, i+1)
 		if r.Label != "" {
 			name = p.Name + "." + r.Label
 		}
 		block.Rules[i] = program.Rule{
-			Action: r.Action, Peers: r.Peers, L4: r.L4, L7: r.L7, Log: r.Log, Reject: r.Reject,
+			Action: r.Action, Peers: r.Peers, L4: r.L4, L7: r.L7, Log: r.Log, Reject: r.Reject, Audit: r.Audit,
 		}
 		if r.Action == program.Allow && hasDomain(r.Peers) {
-			block.Rules[i].Resolvers = inv.Resolvers
+			block.Rules[i].Resolvers = resolvers(b, r)
 		}
 		*ids = append(*ids, numbered{
 			&block.Rules[i].ID,
-			program.Source{Key: name, Name: name, Tier: m.Tiers[p.Tier].Name},
+			program.Source{Key: name, Name: name, Tier: tier.Name},
 			place{span: r.PlaceSpan, rule: r},
 		})
 	}
 	return block
 }
 
-// defaultSource names what a block reports when no rule of its tier matches. In a tier that passes
-// on, that is the end of a governed direction.
-func defaultSource(t program.Tier, policy string, d program.Direction) program.Source {
-	if t.Default == program.Pass {
-		return program.Source{Key: fmt.Sprintf("%s.%s:ungranted", policy, d), Name: "ungranted"}
+// resolvers returns those that answer for the domain peers of an allow.
+func resolvers(b *check.Block, r *check.Rule) []program.Resolver {
+	switch {
+	case len(r.Resolvers) > 0:
+		return r.Resolvers
+	case len(b.Resolvers) > 0:
+		return b.Resolvers
 	}
-	name := t.Name + ".default"
-	return program.Source{Key: fmt.Sprintf("%s.%s:%s", policy, d, name), Name: name, Tier: t.Name}
+	return []program.Resolver{{Name: "node", Node: true}}
 }
 
 func hasDomain(ps program.Peers) bool {

@@ -3,8 +3,10 @@
 package compiler
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -13,11 +15,12 @@ import (
 
 // Ranks: four for each tier, the strongest first, then what no tier decides.
 const (
-	rankDeny    = 0
-	rankAllow   = 1
-	rankTierEnd = 3
-	ranksATier  = 4
-	rankDefault = 255
+	rankDeny      = 0
+	rankAllow     = 1
+	rankTierEnd   = 3
+	ranksATier    = 4
+	rankUngranted = 254
+	rankDefault   = 255
 )
 
 const (
@@ -32,10 +35,13 @@ type scope struct {
 	policies  []int // in file order
 	tiers     []scopeTier
 	rules     []*scopeRule // of the tiers, in file order
-	fallback  program.Verdict
-	proxied   bool // the DNS proxy judges the questions of the subjects
-	key       string
-	lineage   string
+	// end is the verdict behind the last tier.
+	end     program.Verdict
+	proxied bool // the DNS proxy judges the questions of the subjects
+	key     string
+	lineage string
+	// answerers are the resolvers of the agent's configuration.
+	answerers []netip.Addr
 
 	lists   []program.Peers // what rules say of peers other than domains, by text
 	classes []class
@@ -50,6 +56,7 @@ type scopeTier struct {
 	defaults    program.Action
 	defaultRule program.RuleID
 	rules       []*scopeRule
+	passes      bool // some rule passes on
 }
 
 // scopeRule is a rule at its place in a scope.
@@ -73,51 +80,84 @@ type class struct {
 	internet bool
 }
 
-// newScope collects the tiers of some policies, all of which can be reached.
-func newScope(rules *program.Rules, d program.Direction, policies []int) *scope {
-	s := &scope{direction: d, policies: policies, fallback: program.Verdict{
-		Allow: rules.Default == program.Allow, Rank: rankDefault, Rule: rules.DefaultRule,
-	}}
-	for t, tier := range rules.Tiers {
-		st := scopeTier{index: t, defaults: tier.Default}
-		for _, p := range policies {
-			b := rules.Policies[p].Block(d)
-			if rules.Policies[p].Tier != t {
-				continue
-			}
-			if st.defaultRule == 0 {
-				st.defaultRule = b.Default
-			}
-			for i := range b.Rules {
-				st.rules = append(st.rules, &scopeRule{Rule: &b.Rules[i], tier: t})
-			}
-		}
-		if st.defaultRule == 0 {
+// newScope collects the tiers of some policies, all of which can be reached, for subjects with the
+// given labels as far as "same" asks for them.
+func newScope(rules *program.Rules, d program.Direction, policies []int, labels []program.Label) *scope {
+	s := &scope{direction: d, policies: policies, answerers: rules.Inventory.Resolvers}
+	byTier := make(map[int][]*program.Block)
+	for _, p := range policies {
+		t := rules.Policies[p].Tier
+		byTier[t] = append(byTier[t], rules.Policies[p].Block(d))
+	}
+	s.end = program.Verdict{Allow: rules.Default == program.Allow, Rank: rankDefault, Rule: rules.DefaultRule}
+	for t := range rules.Tiers {
+		if len(byTier[t]) == 0 {
 			continue
 		}
-		slices.SortFunc(st.rules, func(a, b *scopeRule) int { return int(a.ID) - int(b.ID) })
-		s.tiers = append(s.tiers, st)
-		s.rules = append(s.rules, st.rules...)
-		if tier.Default != program.Pass {
-			s.fallback = program.Verdict{
-				Allow: tier.Default == program.Allow, Rank: uint8(t*ranksATier + rankTierEnd), Rule: st.defaultRule,
+		st := scopeTier{index: t, defaults: rules.Tiers[t].Default, defaultRule: byTier[t][0].Default}
+		for _, b := range byTier[t] {
+			st.add(t, b, labels)
+			if id := b.Ungranted; st.defaults != program.Pass && (s.end.Rank == rankDefault || id < s.end.Rule) {
+				s.end = program.Verdict{Rank: rankUngranted, Rule: id}
 			}
 		}
+		slices.SortFunc(st.rules, func(a, b *scopeRule) int { return cmp.Compare(a.ID, b.ID) })
+		s.tiers = append(s.tiers, st)
+		s.rules = append(s.rules, st.rules...)
 	}
-	slices.SortFunc(s.rules, func(a, b *scopeRule) int { return int(a.ID) - int(b.ID) })
+	slices.SortFunc(s.rules, func(a, b *scopeRule) int { return cmp.Compare(a.ID, b.ID) })
 	for i, r := range s.rules {
 		r.order = i
 	}
 	s.collectPeers()
-	s.name(rules)
+	s.name(rules, labels)
 	return s
+}
+
+// add takes the rules of a block but for those that only report.
+func (t *scopeTier) add(tier int, b *program.Block, labels []program.Label) {
+	for i := range b.Rules {
+		r := &b.Rules[i]
+		if r.Audit {
+			continue
+		}
+		if hasSame(r.Peers) {
+			copied := *r
+			copied.Peers = program.Peers{Include: sameAs(r.Peers.Include, labels), Except: sameAs(r.Peers.Except, labels)}
+			r = &copied
+		}
+		t.rules = append(t.rules, &scopeRule{Rule: r, tier: tier})
+		t.passes = t.passes || r.Action == program.Pass
+	}
+}
+
+// fallback is the verdict on what no rule matches.
+func (s *scope) fallback() program.Verdict {
+	for i := range s.tiers {
+		if s.tiers[i].defaults != program.Pass {
+			return s.tiers[i].fallback()
+		}
+	}
+	return s.end
+}
+
+// fallback is the tier's default as a verdict.
+func (t *scopeTier) fallback() program.Verdict {
+	return program.Verdict{
+		Allow: t.defaults == program.Allow, Rank: uint8(t.index*ranksATier + rankTierEnd), Rule: t.defaultRule,
+	}
+}
+
+// passes reports whether some rule of s passes on.
+func (s *scope) passes() bool {
+	return slices.ContainsFunc(s.tiers, func(t scopeTier) bool { return t.passes })
 }
 
 // collectPeers finds the lists and the name peers, and numbers those of each rule.
 func (s *scope) collectPeers() {
 	list, peer := make(map[string]program.Peers), make(map[string]program.Domain)
 	for _, r := range s.rules {
-		for _, ps := range []program.Peers{staticPeers(r.Rule), resolverPeers(r.Rule)} {
+		for _, ps := range []program.Peers{staticPeers(r.Rule), s.resolverPeers(r.Rule)} {
 			if len(ps.Include) > 0 {
 				list[ps.String()] = ps
 			}
@@ -146,7 +186,7 @@ func (s *scope) collectPeers() {
 		return -1
 	}
 	for _, r := range s.rules {
-		r.list, r.resolvers = number(staticPeers(r.Rule)), number(resolverPeers(r.Rule))
+		r.list, r.resolvers = number(staticPeers(r.Rule)), number(s.resolverPeers(r.Rule))
 		for i := range r.domains {
 			n, _ := slices.BinarySearch(peers, r.domains[i].String())
 			r.peers = append(r.peers, n)
@@ -163,10 +203,13 @@ func staticPeers(r *program.Rule) program.Peers {
 	}
 }
 
-// resolverPeers returns the resolvers of a rule as peers.
-func resolverPeers(r *program.Rule) program.Peers {
+// resolverPeers returns the resolvers of a rule, which are those of the configuration, as peers.
+func (s *scope) resolverPeers(r *program.Rule) program.Peers {
 	var ps program.Peers
-	for _, a := range r.Resolvers {
+	if len(r.Resolvers) == 0 {
+		return ps
+	}
+	for _, a := range s.answerers {
 		ps.Include = append(ps.Include, program.Peer{Kind: program.PeerPrefix, Prefix: single(a)})
 	}
 	return ps
@@ -193,7 +236,7 @@ func domains(r *program.Rule) []program.Domain {
 // name makes the key and the lineage. All that decides an entry from a class is in the key: rules
 // with their keys, which outlive the program, but no line and no RuleID. The lineage is in it too, so
 // that a table has one: a policy without rules would change nothing else.
-func (s *scope) name(rules *program.Rules) {
+func (s *scope) name(rules *program.Rules, labels []program.Label) {
 	type keyed struct {
 		Key  string
 		Rule program.Rule
@@ -209,20 +252,27 @@ func (s *scope) name(rules *program.Rules) {
 		names[i] = rules.Policies[p].Name
 	}
 	s.lineage = s.direction.String() + " of " + strings.Join(names, ", ")
+	if same := sameLabels(rules, s.direction, s.policies, labels); len(same) > 0 {
+		s.lineage += " same " + labelsText(same)
+	}
 	content := struct {
 		Lineage   string
 		Direction program.Direction
 		Tiers     []tier
-		Fallback  program.Verdict
+		End       program.Verdict
 		Rule      string
-	}{Lineage: s.lineage, Direction: s.direction, Fallback: s.fallback, Rule: rules.Source(s.fallback.Rule).Key}
-	content.Fallback.Rule = 0
+		Resolvers []netip.Addr
+	}{Lineage: s.lineage, Direction: s.direction, End: s.end, Rule: rules.Source(s.end.Rule).Key}
+	content.End.Rule = 0
 	for _, t := range s.tiers {
 		k := tier{Index: t.index, Default: t.defaults, Rule: rules.Source(t.defaultRule).Key}
 		for _, r := range t.rules {
 			rule := *r.Rule
 			rule.ID = 0
 			k.Contents = append(k.Contents, keyed{rules.Source(r.ID).Key, rule})
+			if len(r.Resolvers) > 0 {
+				content.Resolvers = s.answerers
+			}
 		}
 		content.Tiers = append(content.Tiers, k)
 	}

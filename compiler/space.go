@@ -192,12 +192,15 @@ func mentioned(rules *program.Rules) []netip.Prefix {
 					switch p.Kind {
 					case program.PeerPrefix:
 						ps = append(ps, p.Prefix.Masked())
-					case program.PeerInternet, program.PeerDomain:
+					case program.PeerInternet:
 						special = true
+					case program.PeerDomain:
+						special = true
+						ps = append(ps, p.Domain.Private...)
 					}
 				}
-				for _, a := range r.Resolvers {
-					ps = append(ps, single(a))
+				for i := range r.Resolvers {
+					ps = append(ps, resolverPrefixes(&r.Resolvers[i], rules.Inventory.Resolvers)...)
 				}
 			}
 		}
@@ -207,6 +210,22 @@ func mentioned(rules *program.Rules) []netip.Prefix {
 	}
 	slices.SortFunc(ps, comparePrefixes)
 	return slices.Compact(ps)
+}
+
+// resolverPrefixes are the prefixes by which a resolver is known.
+func resolverPrefixes(r *program.Resolver, node []netip.Addr) []netip.Prefix {
+	var ps []netip.Prefix
+	if r.Node {
+		for _, a := range node {
+			ps = append(ps, single(a))
+		}
+	}
+	for _, p := range r.Peers.Include {
+		if p.Kind == program.PeerPrefix {
+			ps = append(ps, p.Prefix.Masked())
+		}
+	}
+	return ps
 }
 
 // cellKey names a cell by its prefix and by the widest narrower cells that are cut out of it, in

@@ -13,25 +13,26 @@ import (
 
 // lowerSubjects makes the tables that local workloads need and binds the workloads to them.
 func (c *compilation) lowerSubjects() {
-	found := make(map[string]*scope)
+	governing := newGoverning(&c.rules)
+	scopes := make(map[string]*scope)   // by direction, policies and what "same" asks
+	byLabels := make(map[string]*scope) // by direction and labels
 	scopeOf := func(w *program.Workload, d program.Direction) *scope {
-		var ps []int
-		for i := range c.rules.Policies {
-			p := &c.rules.Policies[i]
-			if p.Block(d) != nil && (p.Subject.All || meets(w.Labels, p.Subject.Selector)) {
-				ps = append(ps, i)
-			}
+		labels := d.String() + labelsText(w.Labels)
+		if s, ok := byLabels[labels]; ok {
+			return s
 		}
+		ps := reachable(&c.rules, d, governing.of(w.Labels, d))
 		if len(ps) == 0 {
+			byLabels[labels] = nil
 			return nil
 		}
-		ps = reachable(&c.rules, ps)
-		key := fmt.Sprint(d, ps)
-		if found[key] == nil {
-			found[key] = newScope(&c.rules, d, ps)
-			c.scopes = append(c.scopes, found[key])
+		key := fmt.Sprint(d, ps, labelsText(sameLabels(&c.rules, d, ps, w.Labels)))
+		if scopes[key] == nil {
+			scopes[key] = newScope(&c.rules, d, ps, w.Labels)
+			c.scopes = append(c.scopes, scopes[key])
 		}
-		return found[key]
+		byLabels[labels] = scopes[key]
+		return scopes[key]
 	}
 	type pair struct{ egress, ingress *scope }
 	var pairs []pair
@@ -58,18 +59,6 @@ func (c *compilation) lowerSubjects() {
 	for i, p := range pairs {
 		c.tables.Subjects[i].Egress, c.tables.Subjects[i].Ingress = number[p.egress], number[p.ingress]
 	}
-}
-
-// reachable returns those of some policies that can be asked: no rule passes, so that nothing behind
-// the first tier with a verdict of its own ever is.
-func reachable(rules *program.Rules, policies []int) []int {
-	last := len(rules.Tiers)
-	for _, p := range policies {
-		if t := rules.Policies[p].Tier; rules.Tiers[t].Default != program.Pass {
-			last = min(last, t)
-		}
-	}
-	return slices.DeleteFunc(policies, func(p int) bool { return rules.Policies[p].Tier > last })
 }
 
 // lowerScope fills in the table of s.

@@ -16,7 +16,7 @@ import (
 func (c *compilation) checkSupported() {
 	for _, p := range c.module.Policies {
 		if p.Audit {
-			c.notSupported(p.AuditSpan, "a policy `audit`")
+			continue // it decides nothing
 		}
 		if p.Subject.Host {
 			c.notSupported(p.NameSpan, "a policy `for host`")
@@ -25,11 +25,13 @@ func (c *compilation) checkSupported() {
 			if b == nil {
 				continue
 			}
-			if len(b.Resolvers) > 0 {
-				c.notSupported(b.ResolversSpan, "`resolve via`")
+			if slices.ContainsFunc(b.Resolvers, func(r program.Resolver) bool { return !r.Node }) {
+				c.notSupported(b.ResolversSpan, "`resolve via` another resolver than `node`")
 			}
 			for _, r := range b.Rules {
-				c.checkSupportedRule(r)
+				if !r.Audit {
+					c.checkSupportedRule(r)
+				}
 			}
 		}
 	}
@@ -45,12 +47,6 @@ func (c *compilation) checkSupportedRule(r *check.Rule) {
 		return slices.ContainsFunc(r.Peers.Include, is) || slices.ContainsFunc(r.Peers.Except, is)
 	}
 	switch {
-	case r.Action == program.Pass:
-		c.notSupported(r.PlaceSpan, "a rule that passes")
-	case r.Audit:
-		c.notSupported(r.PlaceSpan, "an audit rule")
-	case peer(func(p program.Peer) bool { return p.Kind == program.PeerSame }):
-		c.notSupported(r.PeersSpan, "the peer `same`")
 	case peer(func(p program.Peer) bool { return p.Domain != nil && len(p.Domain.Private) > 0 }):
 		c.notSupported(r.PeersSpan, "`private`")
 	case peer(func(p program.Peer) bool { return p.Domain != nil && len(p.Domain.Aliases) > 0 }):

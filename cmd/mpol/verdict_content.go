@@ -21,8 +21,9 @@ func (h *httpLine) fill(v *verdict.Flow) error {
 			return fmt.Errorf("a header is a list of name and value, not of %d texts", len(line))
 		}
 		if strings.EqualFold(line[0], "upgrade") {
-			v.HTTP.Upgrade = true
+			v.HTTP.Upgrade = strings.ToLower(line[1])
 		}
+		v.HTTP.Headers = append(v.HTTP.Headers, verdict.Header{Name: line[0], Value: line[1]})
 	}
 	return nil
 }
@@ -33,5 +34,6 @@ func fillGRPC(v *verdict.Flow, method string) error {
 	if !found || service == "" || name == "" || strings.Contains(name, "/") {
 		return fmt.Errorf("grpc %q is no method; write package.Service/Method", method)
 	}
-	return errors.New("grpc")
+	v.HTTP = verdict.GRPC(service, name)
+	return nil
 }

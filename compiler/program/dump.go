@@ -106,17 +106,13 @@ func (r *Rule) text(d Direction) string {
 		}
 	}
 	if len(r.Resolvers) > 0 {
-		text += " (resolvers " + joinAddrs(r.Resolvers) + ")"
+		names := make([]string, len(r.Resolvers))
+		for i := range r.Resolvers {
+			names[i] = r.Resolvers[i].Name
+		}
+		text += " (resolvers " + strings.Join(names, ", ") + ")"
 	}
 	return text
-}
-
-func joinAddrs(as []netip.Addr) string {
-	texts := make([]string, len(as))
-	for i, a := range as {
-		texts[i] = a.String()
-	}
-	return strings.Join(texts, ", ")
 }
 
 func joinPrefixes(ps []netip.Prefix) string {

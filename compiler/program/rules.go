@@ -61,11 +61,14 @@ type Subject struct {
 	Selector *Selector `json:"selector,omitempty"`
 }
 
-// Block is one direction of a policy. "none" is a block without rules. Default is the RuleID of
-// the tier's default (or "ungranted") as reported at this block's ingress or egress word.
+// Block is one direction of a policy. "none" is a block without rules; one with audit rules only
+// does not exist for verdicts. Default is the RuleID of the tier's default as reported at this
+// block's ingress or egress word, Ungranted that of the end of a governed direction, 0 where no rule
+// of the tier passes and so none can be reached.
 type Block struct {
-	Default RuleID `json:"default"`
-	Rules   []Rule `json:"rules"`
+	Default   RuleID `json:"default"`
+	Ungranted RuleID `json:"ungranted,omitempty"`
+	Rules     []Rule `json:"rules"`
 }
 
 // Rule is one rule. A domain peer stands for itself and for the questions that it implies.
@@ -78,9 +81,8 @@ type Rule struct {
 	Log    bool   `json:"log,omitempty"`
 	Reject bool   `json:"reject,omitempty"`
 	Audit  bool   `json:"audit,omitempty"` // see Policy.Audit
-	// Resolvers answer for the domain peers of the rule; addresses, from the inventory when the
-	// policy names none.
-	Resolvers []netip.Addr `json:"resolvers,omitempty"`
+	// Resolvers answer for the domain peers of an allow: those that the block names, else "node".
+	Resolvers []Resolver `json:"resolvers,omitempty"`
 }
 
 // Resolver is DNS servers whose answers are believed. One that is Node stands for the resolvers of

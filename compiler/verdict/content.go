@@ -36,7 +36,7 @@ type content struct {
 
 // read makes f's content ready if it is of the kind that the flow must speak. The reason is ByRule
 // if rules may judge it.
-func read(f Flow, kind program.L7Kind) (content, Reason) {
+func read(f *Flow, kind program.L7Kind) (content, Reason) {
 	c := content{kind: kind, question: f.Question, http: f.HTTP}
 	switch {
 	case kind == program.L7DNS && f.Question != nil:
@@ -49,8 +49,12 @@ func read(f Flow, kind program.L7Kind) (content, Reason) {
 		c.name = &name
 		return c, ByRule
 	case kind == program.L7HTTP && f.HTTP != nil:
-		path, ok := JudgePath(f.HTTP.Path)
-		if !ok || f.HTTP.Upgrade || strings.EqualFold(f.HTTP.Method, "CONNECT") {
+		raw := f.HTTP.Path
+		if raw == "" && isConnect(f.HTTP.Method) {
+			raw = "/" // a CONNECT has an authority and no path
+		}
+		path, ok := JudgePath(raw)
+		if !ok {
 			return c, Refused
 		}
 		name, ok := hostName(f.HTTP.Host, true)
@@ -91,13 +95,14 @@ func (c content) matches(r *program.Rule) bool {
 	deny := r.Action == program.Deny
 	switch {
 	case r.L7 == nil:
-		return deny || c.question == nil || c.question.Type != typeANY
+		return r.Action != program.Allow || c.question == nil || c.question.Type != typeANY
 	case r.L7.Kind != c.kind:
 		return deny
 	case c.kind == program.L7HTTP:
-		return slices.ContainsFunc(r.L7.HTTP, func(h program.HTTPRequest) bool { return c.isHTTP(h, deny) })
+		return slices.ContainsFunc(r.L7.HTTP, func(h program.HTTPRequest) bool { return c.isHTTP(h, deny) }) ||
+			slices.ContainsFunc(r.L7.GRPC, func(g program.GRPCMethod) bool { return c.isGRPC(g, deny) })
 	case c.kind == program.L7TLS:
-		return c.isName(r.L7.SNI, deny)
+		return r.L7.Pinned || c.isName(r.L7.SNI, deny) // what is pinned is compared with names
 	}
 	types := r.L7.Types
 	if len(types) == 0 && !deny {
@@ -105,15 +110,6 @@ func (c content) matches(r *program.Rule) bool {
 	}
 	return (len(types) == 0 || slices.Contains(types, c.question.Type)) &&
 		slices.ContainsFunc(r.L7.DNS, func(p program.NamePattern) bool { return p.Matches(c.question.Name) })
-}
-
-// isHTTP: an allow compares exactly; a deny ignores case in method and path and a trailing slash.
-func (c content) isHTTP(h program.HTTPRequest, deny bool) bool {
-	method := len(h.Methods) == 0 || slices.ContainsFunc(h.Methods, func(m string) bool {
-		return m == c.http.Method || deny && strings.EqualFold(m, c.http.Method)
-	})
-	host := h.Host == nil || c.isName([]program.NamePattern{*h.Host}, deny)
-	return method && host && matchPath(h.Path, c.path, deny)
 }
 
 // isName compares the Host or server name. One that cannot be read matches a deny and no allow.

@@ -2,64 +2,85 @@
 
 package verdict
 
-import "mpol/compiler/program"
+import (
+	"strings"
+
+	"mpol/compiler/program"
+)
 
 // Decide judges f by rules. Without a question or request in f it is the verdict on the flow: deny,
 // allow or, where its content has to be judged, redirect. With one it is the final verdict on it,
-// deny or allow.
-func Decide(rules *program.Rules, f Flow) Verdict {
-	from, ok := resolve(&rules.Inventory, f.From)
+// deny or allow. For many flows by the same rules New is faster and says the same.
+func Decide(rules *program.Rules, f Flow) Verdict { return New(rules).Decide(f) }
+
+// Decide judges f: see the function of the same name.
+func (e *Evaluator) Decide(f Flow) Verdict {
+	v := e.decide(&f)
+	if e.bare == nil {
+		return v
+	}
+	if w := e.bare.decide(&f); w.Action != v.Action {
+		v.Audit = &w
+	}
+	return v
+}
+
+func (e *Evaluator) decide(f *Flow) Verdict {
+	from, ok := e.resolve(f.From)
 	if !ok {
 		return Verdict{}
 	}
-	to, ok := resolve(&rules.Inventory, f.To)
+	to, ok := e.resolve(f.To)
 	if !ok || from.addr.Is4() != to.addr.Is4() {
 		return Verdict{}
 	}
-	if from.workload != nil && from.workload == to.workload {
+	if from.workload != nil && from.workload == to.workload || from.host && to.host {
 		return Verdict{Action: Allow, Reason: Self}
 	}
-	if !from.local() && !to.local() {
+	out, in := e.half(program.Egress, from, to, f), e.half(program.Ingress, to, from, f)
+	if out == nil && in == nil {
 		return Verdict{Action: Allow, Reason: Foreign}
 	}
-	if to.internet() {
-		to.names = f.Names
-	}
-	v := judge(rules, f, content{}, from, to)
+	v := combine(out.verdict(content{}), in.verdict(content{}), Redirect)
 	if v.Action != Redirect || f.HTTP == nil && f.TLS == nil && f.Question == nil {
 		return v
 	}
 	c, reason := read(f, v.L7)
+	if reason == ByRule && !c.mayLeave(out, in) {
+		reason = Refused
+	}
 	if reason != ByRule {
 		v.Action, v.Rule, v.Reason = Deny, 0, reason
 		return v
 	}
-	return judge(rules, f, c, from, to)
+	return combine(out.verdict(c), in.verdict(c), Allow)
 }
 
-// judge asks both halves about the flow, or about c in it.
-func judge(rules *program.Rules, f Flow, c content, from, to peer) Verdict {
-	v := Verdict{}
-	if from.local() {
-		v.Egress = newSearch(rules, program.Egress, from, to, f).half(c)
+// mayLeave reports whether c stays in HTTP, or a rule of a half names the way in which it leaves.
+func (c content) mayLeave(halves ...*half) bool {
+	if c.kind != program.L7HTTP {
+		return true
 	}
-	if to.local() {
-		v.Ingress = newSearch(rules, program.Ingress, to, from, f).half(c)
+	named := func(is func(program.HTTPRequest) bool) bool {
+		for _, h := range halves {
+			if h.names(is) {
+				return true
+			}
+		}
+		return false
 	}
-	through := Redirect
-	if c.kind != program.L7None {
-		through = Allow
-	}
-	return combine(v, through)
+	connect := !isConnect(c.http.Method) || named(asksConnect)
+	return connect && (c.http.Upgrade == "" ||
+		named(func(r program.HTTPRequest) bool { return strings.EqualFold(r.Upgrade, c.http.Upgrade) }))
 }
 
 // combine makes the verdict of two halves; through is what becomes of an allowed flow with L7.
-func combine(v Verdict, through Action) Verdict {
+func combine(e, i Half, through Action) Verdict {
+	v := Verdict{Egress: e, Ingress: i}
 	report := func(a Action, d program.Direction, h Half) Verdict {
 		v.Action, v.Half, v.Rule, v.Reason = a, d, h.Rule, h.Reason
 		return v
 	}
-	e, i := v.Egress, v.Ingress
 	switch {
 	case e.Exists && !e.Allow:
 		return report(Deny, program.Egress, e)

@@ -14,9 +14,11 @@ type Flow struct {
 	Proto    uint8
 	// Port is the server's, or an ICMP type<<8|code, or 0 where the protocol has none.
 	Port uint16
-	// Names are those that From has learned for To's address and that are still live. They count
-	// only where a name can open an address: in internet.
-	Names []program.Name
+	// Names are those that From has learned for To's address and that are still live, without aliases
+	// and from a resolver that every rule believes; Answers are the others. They count only where a
+	// name can open an address.
+	Names   []program.Name
+	Answers []Answer
 	// At most one of these is set. Without any the verdict is that on the flow itself.
 	HTTP     *HTTP
 	TLS      *TLS
@@ -31,11 +33,33 @@ type End struct {
 	Addr     netip.Addr
 }
 
+// Answer is what From has learned for To's address: the name that it asked for, the aliases that led
+// to the address, and the resolver that said so.
+type Answer struct {
+	Name   program.Name
+	Via    []program.Name
+	Server End
+}
+
 // HTTP is a request as it stands on the wire. Path is the raw :path or request target, query
-// included, Host the :authority or Host, with its port. Upgrade says that it asks to leave HTTP.
+// included, empty for a CONNECT; Host the :authority or Host, with its port. Upgrade is the protocol
+// to which it asks to change, Two says that it came over HTTP/2.
 type HTTP struct {
 	Method, Path, Host string
-	Upgrade            bool
+	Upgrade            string
+	Two                bool
+	Headers            []Header
+}
+
+// Header is one header line; the name in any case, the value without white space around it.
+type Header struct{ Name, Value string }
+
+// GRPC returns the request that calls a method of a service, whose name has its package.
+func GRPC(service, method string) *HTTP {
+	return &HTTP{
+		Method: "POST", Path: "/" + service + "/" + method, Two: true,
+		Headers: []Header{{Name: "content-type", Value: "application/grpc"}},
+	}
 }
 
 // TLS is a client hello. Without a server name that can be read Present is false.
@@ -70,7 +94,7 @@ type Reason uint8
 const (
 	Unknown    Reason = iota // an end that cannot be: denied
 	ByRule                   // a rule matched
-	ByDefault                // the default of a tier, or of the program after the last tier
+	ByDefault                // the default of a tier, "ungranted", or the program's default
 	Ungoverned               // no policy has the direction for the subject
 	Conflict                 // rules of two L7 kinds, or names with different L7 rules, apply: denied
 	Unreadable               // not a request of the kind that the rules ask: denied
@@ -100,6 +124,9 @@ type Verdict struct {
 	Reason Reason
 	// The results of both halves on their own.
 	Egress, Ingress Half
+	// Audit is the verdict of the program with every audit mark removed, nil where that is the same
+	// action or there is no mark.
+	Audit *Verdict
 }
 
 // Judged reports whether the flow is one that policies speak about.

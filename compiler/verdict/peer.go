@@ -14,60 +14,61 @@ type peer struct {
 	workload *program.Workload
 	host     bool
 	addr     netip.Addr
-	names    []program.Name // those that can open addr
 }
 
 // resolve says who an end is, false when it cannot be.
-func resolve(inv *program.Inventory, e End) (peer, bool) {
-	p := peer{addr: e.Addr.Unmap()}
-	if e.Workload != "" {
-		i := slices.IndexFunc(inv.Workloads, func(w program.Workload) bool { return w.Name == e.Workload })
-		if i < 0 {
-			return peer{}, false
-		}
-		p.workload = &inv.Workloads[i]
-		if p.workload.Cgroup != "" {
-			return p, isNode(inv, p.addr)
-		}
-		if !p.addr.IsValid() && len(p.workload.Addresses) == 1 {
-			p.addr = p.workload.Addresses[0].Unmap()
-		}
-		return p, owns(p.workload, p.addr)
+func (e *Evaluator) resolve(end End) (peer, bool) {
+	p := peer{addr: end.Addr.Unmap()}
+	if end.Workload == "" {
+		p.workload = e.byAddr[p.addr]
+		p.host = p.workload == nil && e.isNode(p.addr)
+		return p, p.addr.IsValid()
 	}
-	for i := range inv.Workloads {
-		if owns(&inv.Workloads[i], p.addr) {
-			p.workload = &inv.Workloads[i]
-			return p, true
-		}
+	p.workload = e.byName[end.Workload]
+	switch {
+	case p.workload == nil:
+		return p, false
+	case p.workload.Cgroup != "":
+		return p, e.isNode(p.addr)
+	case !p.addr.IsValid() && len(p.workload.Addresses) == 1:
+		p.addr = p.workload.Addresses[0].Unmap()
 	}
-	p.host = isNode(inv, p.addr)
-	return p, p.addr.IsValid()
+	return p, e.byAddr[p.addr] == p.workload
 }
 
-func owns(w *program.Workload, a netip.Addr) bool {
-	return slices.ContainsFunc(w.Addresses, func(b netip.Addr) bool { return b.Unmap() == a })
-}
+func (e *Evaluator) isNode(a netip.Addr) bool { return a.IsLoopback() || e.node[a] }
 
-func isNode(inv *program.Inventory, a netip.Addr) bool {
-	return a.IsLoopback() || slices.ContainsFunc(inv.Node, func(b netip.Addr) bool { return b.Unmap() == a })
+// subject reports whether p is one that this node enforces.
+func (e *Evaluator) subject(p peer) bool {
+	return p.workload != nil && p.workload.Local() || p.host && e.host
 }
-
-// local reports whether p is a subject that this node enforces.
-func (p peer) local() bool { return p.workload != nil && p.workload.Local() }
 
 func (p peer) world() bool { return p.workload == nil && !p.host }
 
-func (p peer) internet() bool {
-	return p.world() && !slices.ContainsFunc(program.SpecialPurpose(), func(q netip.Prefix) bool { return q.Contains(p.addr) })
+func (e *Evaluator) internet(p peer) bool {
+	return p.world() && !contains(e.special, p.addr)
 }
 
-// static reports whether p is among peers by what it is, whatever its names.
-func static(ps program.Peers, p peer) bool {
-	is := func(t program.Peer) bool { return isPeer(t, p) }
-	return slices.ContainsFunc(ps.Include, is) && !slices.ContainsFunc(ps.Except, is)
+func contains(ps []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(ps, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-func isPeer(t program.Peer, p peer) bool {
+// static reports whether p is among peers by what it is, whatever its names; subject is whose rule
+// it is.
+func (e *Evaluator) static(ps program.Peers, p, subject peer) bool {
+	return e.isAny(ps.Include, p, subject) && !e.isAny(ps.Except, p, subject)
+}
+
+func (e *Evaluator) isAny(ts []program.Peer, p, subject peer) bool {
+	for i := range ts {
+		if e.is(&ts[i], p, subject) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Evaluator) is(t *program.Peer, p, subject peer) bool {
 	switch t.Kind {
 	case program.PeerAny:
 		return true
@@ -78,49 +79,68 @@ func isPeer(t program.Peer, p peer) bool {
 	case program.PeerWorld:
 		return p.world()
 	case program.PeerInternet:
-		return p.internet()
+		return e.internet(p)
 	case program.PeerSelector:
 		return p.workload != nil && selects(t.Selector, p.workload)
 	case program.PeerPrefix:
 		return t.Prefix.Contains(p.addr)
+	case program.PeerSame:
+		return sameLabel(t.Key, p.workload, subject.workload)
 	}
 	return false
 }
 
-// named reports whether n is among the domain peers of ps.
-func named(ps program.Peers, n program.Name) bool {
-	is := func(t program.Peer) bool { return t.Kind == program.PeerDomain && t.Domain.Matches(n) }
-	return slices.ContainsFunc(ps.Include, is) && !slices.ContainsFunc(ps.Except, is)
-}
-
-// both reports whether one domain peer of ps has both names.
-func both(ps program.Peers, a, b program.Name) bool {
-	return named(ps, a) && named(ps, b) && slices.ContainsFunc(ps.Include, func(t program.Peer) bool {
-		return t.Kind == program.PeerDomain && t.Domain.Matches(a) && t.Domain.Matches(b)
-	})
+// sameLabel reports whether both workloads have a label and it is equal.
+func sameLabel(key string, a, b *program.Workload) bool {
+	if a == nil || b == nil {
+		return false
+	}
+	x, inA := a.Label(key)
+	y, inB := b.Label(key)
+	return inA && inB && x == y
 }
 
 func hasDomain(ps program.Peers) bool {
 	return slices.ContainsFunc(ps.Include, func(t program.Peer) bool { return t.Kind == program.PeerDomain })
 }
 
-// governs reports whether s selects w.
+// named reports whether n is among the domain peers of ps.
+func named(ps program.Peers, n program.Name) bool {
+	return !excepted(ps, n) && slices.ContainsFunc(ps.Include, func(t program.Peer) bool {
+		return t.Kind == program.PeerDomain && t.Domain.Matches(n)
+	})
+}
+
+// excepted reports whether ps takes n away.
+func excepted(ps program.Peers, n program.Name) bool {
+	return slices.ContainsFunc(ps.Except, func(t program.Peer) bool {
+		return t.Kind == program.PeerDomain && t.Domain.Matches(n)
+	})
+}
+
+// governs reports whether s selects w, or the host if that is nil.
 func governs(s program.Subject, w *program.Workload) bool {
+	if w == nil {
+		return s.Host
+	}
 	return s.All || s.Selector != nil && selects(s.Selector, w)
 }
 
 func selects(s *program.Selector, w *program.Workload) bool {
-	holds := func(a *program.Selector) bool { return selects(a, w) }
-	value, has := w.Label(s.Key)
 	switch s.Op {
 	case program.OpIn:
+		value, has := w.Label(s.Key)
 		return has && slices.Contains(s.Values, value)
 	case program.OpHas:
+		_, has := w.Label(s.Key)
 		return has
-	case program.OpAnd:
-		return !slices.ContainsFunc(s.Args, func(a *program.Selector) bool { return !holds(a) })
-	case program.OpOr:
-		return slices.ContainsFunc(s.Args, holds)
+	case program.OpNot:
+		return !selects(s.Args[0], w)
 	}
-	return !holds(s.Args[0])
+	for _, a := range s.Args {
+		if selects(a, w) == (s.Op == program.OpOr) {
+			return s.Op == program.OpOr
+		}
+	}
+	return s.Op == program.OpAnd
 }

@@ -3,7 +3,6 @@
 package verdict
 
 import (
-	"fmt"
 	"slices"
 
 	"mpol/compiler/program"
@@ -12,207 +11,239 @@ import (
 // portDNS is where a subject with a domain peer or a dns part is asked what it asks.
 const portDNS = 53
 
-// search is the search for the verdict of one half: the tiers that can be reached, in ascending
-// order, each with the blocks of the policies that govern the subject.
-type search struct {
-	rules *program.Rules
-	flow  Flow
-	dir   program.Direction
-	peer  peer
-	tiers []step
-	// proxied: questions of the subject are judged.
-	proxied bool
+// half is one direction of a flow: its subject's search, and who is at the other end. A nil half does
+// not exist on this node.
+type half struct {
+	*Evaluator
+	*search
+	flow           *Flow
+	subject, other peer
+	answers        []Answer // in egress
 }
 
-type step struct {
-	defaults program.Action
-	blocks   []*program.Block // in file order
-}
-
-func newSearch(rules *program.Rules, d program.Direction, subject, other peer, f Flow) *search {
-	s := &search{rules: rules, flow: f, dir: d, peer: other}
-	for t, tier := range rules.Tiers {
-		st := step{defaults: tier.Default}
-		for i := range rules.Policies {
-			p := &rules.Policies[i]
-			if b := p.Block(d); b != nil && p.Tier == t && governs(p.Subject, subject.workload) {
-				st.blocks = append(st.blocks, b)
-			}
-		}
-		if len(st.blocks) == 0 {
-			continue
-		}
-		s.tiers = append(s.tiers, st)
-		if tier.Default != program.Pass {
-			break // without a rule that passes, no later tier is ever asked
-		}
+func (e *Evaluator) half(d program.Direction, subject, other peer, f *Flow) *half {
+	if !e.subject(subject) {
+		return nil
 	}
-	s.each(func(r *program.Rule) {
-		s.proxied = s.proxied || d == program.Egress && (hasDomain(r.Peers) || r.L7 != nil && r.L7.Kind == program.L7DNS)
-	})
-	return s
-}
-
-func (s *search) each(f func(*program.Rule)) {
-	for _, t := range s.tiers {
-		for _, b := range t.blocks {
-			for i := range b.Rules {
-				f(&b.Rules[i])
-			}
+	h := &half{Evaluator: e, search: e.searchOf(d, subject.workload), flow: f, subject: subject, other: other}
+	if d == program.Egress && other.world() && len(f.Names)+len(f.Answers) > 0 {
+		h.answers = slices.Clone(f.Answers)
+		for _, n := range f.Names {
+			h.answers = append(h.answers, Answer{Name: n})
 		}
-	}
-}
-
-// half finds the verdict on the flow or, if c has a kind, on what it holds.
-func (s *search) half(c content) Half {
-	if len(s.tiers) == 0 {
-		return Half{
-			Exists: true, Allow: s.rules.Default == program.Allow,
-			Rule: s.rules.DefaultRule, Reason: Ungoverned, Matching: []program.RuleID{s.rules.DefaultRule},
-		}
-	}
-	h := s.tier(c)
-	h.Exists, h.Governed, h.Rule = true, true, h.Matching[0]
-	if !h.Allow {
-		return h
-	}
-	kinds := s.kinds()
-	switch {
-	case len(kinds) > 1, len(kinds) == 1 && kinds[0] != program.L7DNS && s.torn():
-		h.Allow, h.Reason = false, Conflict
-	case len(kinds) == 1:
-		h.L7 = kinds[0]
 	}
 	return h
 }
 
-// torn reports whether names lead the flow to different L7 rules, so that no one profile is right:
-// a name takes part by the domain peers that it matches and that some rule allows the flow's port.
-func (s *search) torn() bool {
-	var takes []string
-	for _, n := range s.peer.names {
-		speaks := ""
-		s.each(func(r *program.Rule) {
-			if r.Action != program.Allow || !s.covers(r) || !named(r.Peers, n) {
-				return
-			}
-			for i, t := range r.Peers.Include {
-				if t.Kind == program.PeerDomain && t.Domain.Matches(n) {
-					speaks += fmt.Sprint(r.ID, ".", i, " ")
-				}
-			}
-		})
-		if speaks != "" && !slices.Contains(takes, speaks) {
-			takes = append(takes, speaks)
+// verdict finds the verdict on the flow or, if c has a kind, on what it holds.
+func (h *half) verdict(c content) Half {
+	if h == nil {
+		return Half{}
+	}
+	if len(h.steps) == 0 {
+		return Half{
+			Exists: true, Allow: h.rules.Default == program.Allow,
+			Rule: h.rules.DefaultRule, Reason: Ungoverned, Matching: []program.RuleID{h.rules.DefaultRule},
 		}
 	}
-	return len(takes) > 1
+	v := h.walk(c)
+	v.Exists, v.Governed, v.Rule = true, true, v.Matching[0]
+	if !v.Allow {
+		return v
+	}
+	kinds := h.kinds()
+	switch {
+	case len(kinds) > 1, len(kinds) == 1 && kinds[0] != program.L7DNS && h.torn():
+		v.Allow, v.Reason = false, Conflict
+	case len(kinds) == 1:
+		v.L7 = kinds[0]
+	}
+	return v
 }
 
-// tier goes through the tiers: deny beats allow, allow beats the default.
-func (s *search) tier(c content) Half {
-	for _, t := range s.tiers {
-		for _, a := range []program.Action{program.Deny, program.Allow} {
-			if ids := s.matching(t, a, c); len(ids) > 0 {
-				return Half{Allow: a == program.Allow, Reason: ByRule, Matching: ids}
-			}
-		}
-		if t.defaults != program.Pass {
-			return s.byDefault(t.defaults, t.blocks[0].Default, c)
+// walk goes through the tiers: deny beats allow, allow beats pass, pass beats the tier's default.
+func (h *half) walk(c content) Half {
+	for i := range h.steps {
+		st := &h.steps[i]
+		action, ids := h.strongest(st, c)
+		switch {
+		case len(ids) > 0 && action != program.Pass:
+			return Half{Allow: action == program.Allow, Reason: ByRule, Matching: ids}
+		case len(ids) == 0 && st.defaults != program.Pass:
+			return byDefault(st.defaults, first(st.blocks).Default, c)
 		}
 	}
-	return s.byDefault(s.rules.Default, s.rules.DefaultRule, c)
+	for i := range h.steps { // the first policy that governs, in file order
+		if h.steps[i].defaults != program.Pass {
+			return byDefault(program.Deny, h.ungranted(), c)
+		}
+	}
+	return byDefault(h.rules.Default, h.rules.DefaultRule, c)
 }
 
-func (s *search) byDefault(a program.Action, rule program.RuleID, c content) Half {
+// strongest returns the strongest action of the rules of a tier that match, and those rules.
+func (h *half) strongest(st *step, c content) (program.Action, []program.RuleID) {
+	best := program.Pass
+	var ids []program.RuleID
+	for _, r := range st.rules {
+		if r.Action > best || !h.matches(r, c) {
+			continue
+		}
+		if r.Action < best {
+			best, ids = r.Action, ids[:0]
+		}
+		ids = append(ids, r.ID)
+	}
+	return best, ids
+}
+
+// ungranted is the end of a governed direction as reported at the first policy that governs.
+func (h *half) ungranted() program.RuleID {
+	var blocks []*program.Block
+	for _, st := range h.steps {
+		if st.defaults != program.Pass {
+			blocks = append(blocks, st.blocks...)
+		}
+	}
+	return first(blocks).Ungranted
+}
+
+// first returns the block that is first in file order.
+func first(blocks []*program.Block) *program.Block {
+	return slices.MinFunc(blocks, func(a, b *program.Block) int { return int(a.Default) - int(b.Default) })
+}
+
+// byDefault: no default lets a question for everything pass.
+func byDefault(a program.Action, rule program.RuleID, c content) Half {
 	allow := a == program.Allow && (c.question == nil || c.question.Type != typeANY)
 	return Half{Allow: allow, Reason: ByDefault, Matching: []program.RuleID{rule}}
 }
 
-func (s *search) matching(t step, a program.Action, c content) []program.RuleID {
-	var ids []program.RuleID
-	for _, b := range t.blocks {
-		for i := range b.Rules {
-			if r := &b.Rules[i]; r.Action == a && s.matches(r, c) {
-				ids = append(ids, r.ID)
-			}
+// each calls f with every rule that can be asked.
+func (h *half) each(f func(*program.Rule)) {
+	for i := range h.steps {
+		for _, r := range h.steps[i].rules {
+			f(r)
 		}
 	}
-	slices.Sort(ids)
-	return ids
 }
 
 // kinds are those that the flow must speak: of every rule with an L7 part that covers it, whatever
 // its action.
-func (s *search) kinds() []program.L7Kind {
+func (h *half) kinds() []program.L7Kind {
 	var kinds []program.L7Kind
 	add := func(k program.L7Kind) {
 		if !slices.Contains(kinds, k) {
 			kinds = append(kinds, k)
 		}
 	}
-	s.each(func(r *program.Rule) {
-		if r.L7 != nil && s.covers(r) && (static(r.Peers, s.peer) || s.opened(r, nil)) {
+	h.each(func(r *program.Rule) {
+		if r.L7 != nil && h.applies(r) {
 			add(r.L7.Kind)
 		}
+		if h.implied(r) {
+			add(program.L7DNS)
+		}
 	})
-	if s.proxied && s.dns() {
+	if h.proxied && h.dns() {
 		add(program.L7DNS)
 	}
 	return kinds
 }
 
-// matches reports whether r speaks of the flow or, if c has a kind, of what it holds.
-func (s *search) matches(r *program.Rule, c content) bool {
-	switch {
-	case c.kind == program.L7DNS:
-		return s.matchesQuestion(r, c)
-	case !s.covers(r):
-		return s.implied(r)
-	case r.Action == program.Deny:
-		return static(r.Peers, s.peer) && (r.L7 == nil || c.kind != program.L7None && c.matches(r))
-	case c.kind == program.L7None || r.L7 == nil:
-		return static(r.Peers, s.peer) || s.opened(r, nil) || s.implied(r)
+// names reports whether a request of a rule that applies to the flow is one for which is holds.
+func (h *half) names(is func(program.HTTPRequest) bool) bool {
+	found := false
+	if h != nil {
+		h.each(func(r *program.Rule) {
+			found = found || r.L7 != nil && slices.ContainsFunc(r.L7.HTTP, is) && h.applies(r)
+		})
 	}
-	return c.matches(r) && (static(r.Peers, s.peer) || s.opened(r, c.name))
+	return found
 }
 
-// matchesQuestion: a domain peer speaks of the questions for its names, an allow to the resolvers
-// of the rule, a deny to any server. Every other peer speaks of the server; one that is open by its name
-// alone is asked nothing.
-func (s *search) matchesQuestion(r *program.Rule, c content) bool {
+// applies reports whether r, whatever its L7 part, is about the flow.
+func (h *half) applies(r *program.Rule) bool {
+	return h.covers(r) && (h.static(r) || h.opened(r, content{}))
+}
+
+// matches reports whether r speaks of the flow or, if c has a kind, of what it holds.
+func (h *half) matches(r *program.Rule, c content) bool {
+	switch {
+	case c.kind == program.L7DNS:
+		return h.matchesQuestion(r, c)
+	case !h.covers(r):
+		return h.implied(r)
+	case r.Action == program.Deny:
+		return h.static(r) && (r.L7 == nil || c.kind != program.L7None && c.matches(r))
+	case c.kind == program.L7None || r.L7 == nil:
+		return h.static(r) || h.opened(r, content{}) || h.implied(r)
+	}
+	return c.matches(r) && (h.static(r) || h.opened(r, c))
+}
+
+// matchesQuestion: a domain peer speaks of the questions for its names, an allow to the resolvers of
+// the rule for the names that they are believed about, a deny to any server. Every other peer speaks
+// of the server; one that is open by its name alone is asked nothing.
+func (h *half) matchesQuestion(r *program.Rule, c content) bool {
 	q := c.question
-	if static(r.Peers, s.peer) && s.covers(r) && c.matches(r) {
+	if h.static(r) && h.covers(r) && c.matches(r) {
 		return true
 	}
 	if !named(r.Peers, q.Name) {
 		return false
 	}
-	return r.Action == program.Deny || s.implied(r) && slices.Contains(addressTypes(), q.Type)
+	return r.Action == program.Deny || slices.Contains(addressTypes(), q.Type) &&
+		h.resolver(r, func(s *program.Resolver) bool { return h.asks(s) && believed(s, q.Name) })
 }
 
 // covers reports whether r is about the flow's protocol and port.
-func (s *search) covers(r *program.Rule) bool {
-	return slices.ContainsFunc(r.L4, func(l program.L4) bool { return l.Contains(s.flow.Proto, s.flow.Port) })
+func (h *half) covers(r *program.Rule) bool {
+	for _, l := range r.L4 {
+		if l.Contains(h.flow.Proto, h.flow.Port) {
+			return true
+		}
+	}
+	return false
 }
 
+// static reports whether the other end is among the peers of r by what it is.
+func (h *half) static(r *program.Rule) bool { return h.Evaluator.static(r.Peers, h.other, h.subject) }
+
 // dns reports whether the flow is one of questions.
-func (s *search) dns() bool {
-	return s.flow.Port == portDNS && (s.flow.Proto == program.ProtoUDP || s.flow.Proto == program.ProtoTCP)
+func (h *half) dns() bool {
+	return h.flow.Port == portDNS && (h.flow.Proto == program.ProtoUDP || h.flow.Proto == program.ProtoTCP)
 }
 
 // implied reports whether r allows questions to the flow's server because of a domain peer.
-func (s *search) implied(r *program.Rule) bool {
-	return r.Action == program.Allow && s.dns() && hasDomain(r.Peers) && slices.Contains(r.Resolvers, s.peer.addr)
+func (h *half) implied(r *program.Rule) bool { return h.resolver(r, h.asks) }
+
+func (h *half) resolver(r *program.Rule, is func(*program.Resolver) bool) bool {
+	for i := range r.Resolvers {
+		if is(&r.Resolvers[i]) {
+			return true
+		}
+	}
+	return false
 }
 
-// opened reports whether a learned name is among the domain peers of r; with a host, whether the
-// host is of the same peer as well.
-func (s *search) opened(r *program.Rule, host *program.Name) bool {
-	return r.Action == program.Allow && slices.ContainsFunc(s.peer.names, func(n program.Name) bool {
-		if host == nil {
-			return named(r.Peers, n)
-		}
-		return both(r.Peers, n, *host)
-	})
+// asks reports whether the flow goes to s.
+func (h *half) asks(s *program.Resolver) bool {
+	if s.Node {
+		return h.dns() && h.serves(s, h.other)
+	}
+	return slices.ContainsFunc(s.L4, func(l program.L4) bool { return l.Contains(h.flow.Proto, h.flow.Port) }) && h.serves(s, h.other)
+}
+
+// serves reports whether p is s.
+func (h *half) serves(s *program.Resolver, p peer) bool {
+	if s.Node {
+		return slices.Contains(h.rules.Inventory.Resolvers, p.addr)
+	}
+	return h.Evaluator.static(s.Peers, p, h.subject)
+}
+
+// believed reports whether s is believed about n.
+func believed(s *program.Resolver, n program.Name) bool {
+	return len(s.For) == 0 || slices.ContainsFunc(s.For, func(p program.NamePattern) bool { return p.Matches(n) })
 }

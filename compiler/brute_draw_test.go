@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler_test
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"mpol/compiler"
+	"mpol/compiler/program"
+	"mpol/compiler/verdict"
+	"mpol/lang/check"
+)
+
+// drawWhole draws a module with what the language has and nodes do not enforce yet.
+func drawWhole(t *rapid.T) *check.Module {
+	m := drawModule(t)
+	for _, p := range m.Policies {
+		if rapid.IntRange(0, 5).Draw(t, "for host") == 0 {
+			p.Subject = program.Subject{Host: true}
+		}
+		for _, b := range []*check.Block{p.Egress, p.Ingress} {
+			if b == nil {
+				continue
+			}
+			if rapid.IntRange(0, 2).Draw(t, "resolve via") == 0 && b == p.Egress {
+				b.Resolvers = []program.Resolver{drawResolver(t)}
+			}
+			for _, r := range b.Rules {
+				drawWholeRule(t, r)
+			}
+		}
+	}
+	return m
+}
+
+func drawResolver(t *rapid.T) program.Resolver {
+	prefix := func(text string) program.Peers {
+		return program.Peers{Include: []program.Peer{{Kind: program.PeerPrefix, Prefix: netip.MustParsePrefix(text)}}}
+	}
+	udp := program.L4{Proto: program.ProtoUDP, First: 53, Last: 54}
+	return rapid.SampledFrom([]program.Resolver{
+		{Name: "node", Node: true},
+		{Name: "p.out", Peers: prefix("198.51.100.0/24"), L4: []program.L4{udp, tcp(53, 53)}},
+		{Name: "p.for", Peers: prefix("198.51.100.4/32"), L4: []program.L4{udp}, For: []program.NamePattern{"**.example.com"}},
+		{Name: "p.host", Peers: program.Peers{Include: []program.Peer{{Kind: program.PeerHost}}}, L4: []program.L4{tcp(53, 53)}},
+		{Name: "p.b", Peers: program.Peers{Include: []program.Peer{{
+			Kind: program.PeerSelector, Selector: &program.Selector{Op: program.OpIn, Key: "app", Values: []string{"b"}},
+		}}}, L4: []program.L4{udp}},
+	}).Draw(t, "resolver")
+}
+
+func drawWholeRule(t *rapid.T, r *check.Rule) {
+	onlyDomains := true
+	for i := range r.Peers.Include {
+		d := r.Peers.Include[i].Domain
+		if onlyDomains = onlyDomains && d != nil; d == nil {
+			continue
+		}
+		switch rapid.IntRange(0, 3).Draw(t, "whole domain") {
+		case 0:
+			d.Private = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		case 1:
+			d.Aliases = []program.NamePattern{rapid.SampledFrom([]program.NamePattern{"*.example.net", "a.example.com"}).Draw(t, "alias")}
+		}
+	}
+	switch {
+	case r.L7 == nil:
+	case r.L7.Kind == program.L7TLS && onlyDomains && rapid.Bool().Draw(t, "pinned"):
+		r.L7 = &program.L7{Kind: program.L7TLS, Pinned: true}
+	case r.L7.Kind == program.L7HTTP && rapid.IntRange(0, 2).Draw(t, "grpc") == 0:
+		r.L7 = &program.L7{Kind: program.L7HTTP, GRPC: []program.GRPCMethod{rapid.SampledFrom([]program.GRPCMethod{
+			{Service: "p.S", Method: "Get"}, {Service: "p.S"},
+		}).Draw(t, "method")}}
+	case r.L7.Kind == program.L7HTTP:
+		for i := range r.L7.HTTP {
+			h := &r.L7.HTTP[i]
+			switch rapid.IntRange(0, 4).Draw(t, "request") {
+			case 0:
+				h.Methods = []string{"CONNECT"}
+			case 1:
+				h.Upgrade = "websocket"
+			case 2, 3:
+				h.Headers = []program.Header{rapid.SampledFrom([]program.Header{
+					{Name: "x", Op: program.HeaderPresent},
+					{Name: "x", Op: program.HeaderAbsent},
+					{Name: "x", Op: program.HeaderEqual, Value: "1"},
+					{Name: "x", Op: program.HeaderNotEqual, Value: "1"},
+					{Name: "x", Op: program.HeaderMatches, Value: "[12]"},
+				}).Draw(t, "header")}
+			}
+		}
+	}
+}
+
+// contents are what is tried on a flow, beside the flow itself.
+func contents(f verdict.Flow) []verdict.Flow {
+	out := []verdict.Flow{f}
+	h := func(pairs ...string) (hs []verdict.Header) {
+		for i := 0; i < len(pairs); i += 2 {
+			hs = append(hs, verdict.Header{Name: pairs[i], Value: pairs[i+1]})
+		}
+		return hs
+	}
+	for _, r := range []verdict.HTTP{
+		{Method: "GET", Path: "/public/x", Host: "a.example.com"},
+		{Method: "GET", Path: "/public/x", Host: "x.example.net:80", Headers: h("X", "1")},
+		{Method: "GET", Path: "/public", Host: "a.example.com", Headers: h("x", "1", "X", "2")},
+		{Method: "get", Path: "/Admin/", Host: "a@b", Headers: h("x", "3")},
+		{Method: "POST", Path: "/admin", Host: "b.example.com", Headers: h("x", "2", "x", "3")},
+		{Method: "GET", Path: "/public/x", Host: "a.example.com", Upgrade: "websocket"},
+		{Method: "GET", Path: "/public/x", Host: "a.example.com", Upgrade: "foo"},
+		{Method: "CONNECT", Host: "a.example.com:443"},
+		{Method: "POST", Path: "/p.S/Get", Host: "a.example.com", Two: true, Headers: h("Content-Type", "application/grpc+proto")},
+		{Method: "POST", Path: "/p.s/get", Host: "a.example.com", Two: true, Headers: h("content-type", "Application/gRPC")},
+		{Method: "POST", Path: "/p.S/Other", Host: "a.example.com", Two: true, Headers: h("content-type", "application/grpc", "content-type", "text/plain")},
+		{Method: "POST", Path: "/p.S/Get", Host: "a.example.com", Headers: h("content-type", "application/grpc")},
+	} {
+		r := r
+		g := f
+		g.HTTP = &r
+		out = append(out, g)
+	}
+	for _, name := range []string{"a.example.com", "b.example.com", "X.example.net", ""} {
+		g := f
+		g.TLS = &verdict.TLS{ServerName: name, Present: name != ""}
+		out = append(out, g)
+		for _, typ := range []uint16{1, 16, 255} {
+			q := f
+			q.Question = &verdict.Question{Name: program.ParseName(name), Type: typ}
+			if name != "" {
+				out = append(out, q)
+			}
+		}
+	}
+	return out
+}
+
+func answers() [][]verdict.Answer {
+	name := program.ParseName
+	at := func(text string) verdict.End { return verdict.End{Addr: netip.MustParseAddr(text)} }
+	return [][]verdict.Answer{
+		nil,
+		{{Name: name("a.example.com")}},
+		{{Name: name("x.example.net"), Server: at("9.9.9.9")}},
+		{{Name: name("other.test"), Via: []program.Name{name("c.example.net"), name("a.example.com")}, Server: at("198.51.100.4")}},
+		{{Name: name("b.example.com"), Server: at("192.0.2.1")}, {Name: name("y.x.example.com"), Via: []program.Name{name("c.example.net")}, Server: at("10.0.0.2")}},
+	}
+}
+
+// The reference evaluator says what the module says, with audit marks and without.
+func TestDecideAgreesWithModule(t *testing.T) {
+	seen := tally{}
+	rapid.Check(t, func(t *rapid.T) {
+		m := drawWhole(t)
+		rules := compiler.Resolve(m, universe())
+		e := verdict.New(&rules)
+		b, bare := brute{m: m, inv: universe()}, brute{m: m, inv: universe(), bare: true}
+		from := rapid.SampledFrom(ends()).Draw(t, "from")
+		for _, to := range ends() {
+			if from.Addr.Is4() != to.Addr.Is4() || from == to {
+				continue
+			}
+			for i := range 6 {
+				ps := points()
+				if i > 0 { // where requests and questions go
+					ps = []point{{program.ProtoTCP, 80}, {program.ProtoTCP, 443}, {program.ProtoTCP, 8080}, {program.ProtoTCP, 53}, {program.ProtoUDP, 53}}
+				}
+				pt := rapid.SampledFrom(ps).Draw(t, "point")
+				as := rapid.SampledFrom(answers()).Draw(t, "answers")
+				f := verdict.Flow{From: from, To: to, Proto: pt.proto, Port: pt.port, Answers: as}
+				for _, f := range contents(f) {
+					v := e.Decide(f)
+					if v.Reason == verdict.Conflict && len(as) > 1 {
+						continue // no one profile is right: more than the module says
+					}
+					if got, want := v.Action.String()+" "+rules.Source(v.Rule).Name, b.judge(f); got != want {
+						t.Fatalf("%+v %+v %+v %+v:\nDecide %q, module %q\n%+v", f, f.HTTP, f.TLS, f.Question, got, want, v)
+					}
+					audited := v
+					if v.Audit != nil {
+						audited = *v.Audit
+						seen["audit"]++
+					}
+					if want := bare.judge(f); audited.Reason != verdict.Conflict && audited.Action.String() != firstWord(want) {
+						t.Fatalf("%+v: without audit marks %q, module %q", f, audited.Action, want)
+					}
+					seen[v.Action.String()+" "+v.L7.String()+" "+v.Reason.String()]++
+				}
+			}
+		}
+	})
+	for _, want := range []string{"audit", "allow http rule", "deny http refused", "allow tls rule", "allow dns rule", "redirect dns rule"} {
+		if seen[want] == 0 {
+			t.Errorf("no drawn program gave %q: %v", want, seen)
+		}
+	}
+	t.Log(seen)
+}
+
+func firstWord(s string) string { return s[:slices.Index([]byte(s+" "), ' ')] }

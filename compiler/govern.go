@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler
+
+import (
+	"slices"
+
+	"mpol/compiler/program"
+)
+
+// governing finds the policies that select a workload. A policy whose selector asks for one value of
+// a label is only looked at for workloads with that label.
+type governing struct {
+	rules   *program.Rules
+	byLabel map[program.Label][]int
+	rest    []int
+}
+
+func newGoverning(rules *program.Rules) *governing {
+	g := &governing{rules: rules, byLabel: make(map[program.Label][]int)}
+	for i := range rules.Policies {
+		asked := asksLabel(rules.Policies[i].Subject.Selector)
+		for _, l := range asked {
+			g.byLabel[l] = append(g.byLabel[l], i)
+		}
+		if asked == nil {
+			g.rest = append(g.rest, i)
+		}
+	}
+	return g
+}
+
+// asksLabel returns labels of which s asks for at least one, nil where it may do without.
+func asksLabel(s *program.Selector) []program.Label {
+	switch {
+	case s == nil:
+	case s.Op == program.OpIn:
+		var ls []program.Label
+		for _, v := range s.Values {
+			ls = append(ls, program.Label{Key: s.Key, Value: v})
+		}
+		return ls
+	case s.Op == program.OpAnd:
+		for _, a := range s.Args {
+			if ls := asksLabel(a); ls != nil {
+				return ls
+			}
+		}
+	}
+	return nil
+}
+
+// of returns the policies that have a block for verdicts in a direction and select a workload with
+// the given labels, in file order.
+func (g *governing) of(labels []program.Label, d program.Direction) []int {
+	candidates := slices.Clone(g.rest)
+	for _, l := range labels {
+		candidates = append(candidates, g.byLabel[l]...)
+	}
+	slices.Sort(candidates)
+	return slices.DeleteFunc(slices.Compact(candidates), func(i int) bool {
+		p := &g.rules.Policies[i]
+		return p.Audit || !decides(p.Block(d)) || !p.Subject.All && (p.Subject.Selector == nil || !meets(labels, p.Subject.Selector))
+	})
+}
+
+// decides reports whether a block exists for verdicts: not if it has audit rules only.
+func decides(b *program.Block) bool {
+	return b != nil && (len(b.Rules) == 0 || slices.ContainsFunc(b.Rules, func(r program.Rule) bool { return !r.Audit }))
+}
+
+// reachable returns those of some policies that can be asked: nothing behind the first tier that has
+// a default of its own and in which no rule passes ever is.
+func reachable(rules *program.Rules, d program.Direction, policies []int) []int {
+	passes := make(map[int]bool)
+	for _, p := range policies {
+		passes[rules.Policies[p].Tier] = passes[rules.Policies[p].Tier] ||
+			slices.ContainsFunc(rules.Policies[p].Block(d).Rules, func(r program.Rule) bool {
+				return r.Action == program.Pass && !r.Audit
+			})
+	}
+	last := len(rules.Tiers)
+	for t := range passes {
+		if rules.Tiers[t].Default != program.Pass && !passes[t] {
+			last = min(last, t)
+		}
+	}
+	return slices.DeleteFunc(policies, func(p int) bool { return rules.Policies[p].Tier > last })
+}
+
+func hasSame(ps program.Peers) bool {
+	is := func(p program.Peer) bool { return p.Kind == program.PeerSame }
+	return slices.ContainsFunc(ps.Include, is) || slices.ContainsFunc(ps.Except, is)
+}
+
+// sameAs writes "same" out for a subject with the given labels: the workloads with its value, or
+// nobody.
+func sameAs(peers []program.Peer, labels []program.Label) []program.Peer {
+	var out []program.Peer
+	for _, p := range peers {
+		if p.Kind != program.PeerSame {
+			out = append(out, p)
+			continue
+		}
+		for _, l := range labels {
+			if l.Key == p.Key {
+				out = append(out, program.Peer{Kind: program.PeerSelector, Selector: &program.Selector{
+					Op: program.OpIn, Key: l.Key, Values: []string{l.Value},
+				}})
+			}
+		}
+	}
+	return out
+}
+
+// sameLabels returns those of some labels for which a "same" of the policies asks.
+func sameLabels(rules *program.Rules, d program.Direction, policies []int, labels []program.Label) []program.Label {
+	var out []program.Label
+	for _, l := range labels {
+		asks := func(p program.Peer) bool { return p.Kind == program.PeerSame && p.Key == l.Key }
+		if slices.ContainsFunc(policies, func(p int) bool {
+			return slices.ContainsFunc(rules.Policies[p].Block(d).Rules, func(r program.Rule) bool {
+				return !r.Audit && (slices.ContainsFunc(r.Peers.Include, asks) || slices.ContainsFunc(r.Peers.Except, asks))
+			})
+		}) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
