@@ -78,12 +78,12 @@ type Peers struct {
 // Aliases, as written, belong to a domain.
 type Peer struct {
 	Node
-	Selector *Selector     `parser:"'(' @@ ')'"`
-	Same     *lexer.Token  `parser:"| 'same' @( Ident | String )"`
-	Item     *lexer.Token  `parser:"| @( 'any' | 'workloads' | 'host' | 'world' | 'internet' | Ident | Address | String )"`
+	Item     *lexer.Token  `parser:"@( Ident | String | Address | 'any' | 'workloads' | 'host' | 'world' | 'internet' )"`
 	Member   *lexer.Token  `parser:"( '.' @Ident )?"`
 	Private  []lexer.Token `parser:"( 'private' @( Address | Ident ( '.' Ident )? )"`
 	Aliases  []lexer.Token `parser:"| 'via' 'cname' @String )*"`
+	Selector *Selector     `parser:"| '(' @@ ')'"`
+	Same     *lexer.Token  `parser:"| 'same' @( Ident | String )"`
 }
 
 // HTTP is an http part.

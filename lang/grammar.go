@@ -62,11 +62,16 @@ func read[T any](p *parser, g *participle.Parser[T], lo, hi int) *T {
 	if p.invalid(lo, hi) || p.tooDeep(lo, hi) {
 		return nil
 	}
-	list := append(append([]lexer.Token(nil), p.toks[lo:hi]...), lexer.Token{Type: lexer.EOF, Pos: p.toks[hi].Pos})
-	peeking, err := lexer.Upgrade(&tokens{list: list})
+	// In nearly every case the production ends where the piece does, and no token is copied.
+	whole := p.peeking
+	whole.LoadCheckpoint(p.places[lo])
+	if v, err := g.ParseFromLexer(&whole, participle.AllowTrailing(true)); err == nil && int(whole.RawCursor()) == hi {
+		return v
+	}
+	piece, err := lexer.Upgrade(&tokens{list: p.toks[lo:hi], end: lexer.Token{Type: lexer.EOF, Pos: p.toks[hi].Pos}})
 	if err == nil {
 		var v *T
-		if v, err = g.ParseFromLexer(peeking); err == nil {
+		if v, err = g.ParseFromLexer(piece); err == nil {
 			return v
 		}
 	}

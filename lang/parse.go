@@ -17,7 +17,7 @@ import (
 // it holds what could be read.
 func Parse(name string, text []byte) (*File, diag.List) {
 	s := scan(name, text)
-	p := &parser{toks: s.tokens, comments: s.comments, diags: s.diags, grammar: sharedGrammar()}
+	p := newParser(s)
 	f := &File{Name: name, Comments: s.comments}
 	if len(p.toks) > 1 || !p.diags.HasErrors() {
 		p.file(f)
@@ -29,11 +29,32 @@ func Parse(name string, text []byte) (*File, diag.List) {
 
 // parser reads ranges [lo, hi) of the tokens of one file.
 type parser struct {
-	toks     []lexer.Token // ends with EOF
+	toks     []lexer.Token      // ends with EOF
+	peeking  lexer.PeekingLexer // over toks
+	places   []lexer.Checkpoint // of peeking before each token
 	comments []Comment
 	diags    diag.List
 	before   int // number of diags when the present declaration began
 	grammar  *grammar
+}
+
+// newParser returns a parser of what was scanned. The tokens are those of its lexer, so that nodes
+// and parser share them.
+func newParser(s *scanner) *parser {
+	p := &parser{comments: s.comments, diags: s.diags, grammar: sharedGrammar()}
+	last := len(s.tokens) - 1
+	peeking, err := lexer.Upgrade(&tokens{list: s.tokens[:last], end: s.tokens[last]})
+	if err != nil {
+		panic(fmt.Sprintf("lang: read scanned tokens: %v", err)) // a list cannot fail
+	}
+	p.places = make([]lexer.Checkpoint, 0, last+1)
+	for range last {
+		p.places = append(p.places, peeking.MakeCheckpoint())
+		peeking.Next()
+	}
+	p.places = append(p.places, peeking.MakeCheckpoint())
+	p.peeking, p.toks = *peeking, peeking.Range(0, lexer.RawCursor(last+1))
+	return p
 }
 
 func (p *parser) errorAt(code diag.Code, span diag.Span, summary, help string) {

@@ -19,6 +19,8 @@ import (
 const (
 	bom     = "\ufeff"
 	maxSize = 64 << 20
+	// tokenBytes is about how many bytes of a policy one token takes, white space included.
+	tokenBytes = 6
 )
 
 // Comment is one comment. Text is what follows # or ##, as it stands.
@@ -44,6 +46,7 @@ type scanner struct {
 func scan(name string, text []byte) *scanner {
 	s := &scanner{name: name, text: string(text), pos: diag.Pos{Line: 1, Column: 1}, reserved: reservedWords()}
 	if s.readable() {
+		s.tokens = make([]lexer.Token, 0, len(s.text)/tokenBytes+1)
 		s.characters()
 		s.advanceBOM()
 		for s.pos.Offset < len(s.text) {

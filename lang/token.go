@@ -67,22 +67,24 @@ func (definition) Lex(name string, r io.Reader) (lexer.Lexer, error) {
 	if s.diags.HasErrors() {
 		return nil, errors.New(s.diags[0].Summary)
 	}
-	return &tokens{list: s.tokens}, nil
+	last := len(s.tokens) - 1
+	return &tokens{list: s.tokens[:last], end: s.tokens[last]}, nil
 }
 
-// tokens hands out a list that ends with EOF.
+// tokens hands out a list, then its end for ever.
 type tokens struct {
 	list []lexer.Token
+	end  lexer.Token
 	next int
 }
 
 // Next implements lexer.Lexer.
 func (t *tokens) Next() (lexer.Token, error) {
-	tok := t.list[t.next]
-	if t.next < len(t.list)-1 {
-		t.next++
+	if t.next == len(t.list) {
+		return t.end, nil
 	}
-	return tok, nil
+	t.next++
+	return t.list[t.next-1], nil
 }
 
 // SpanOf returns the place of a token.

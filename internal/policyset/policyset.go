@@ -33,17 +33,27 @@ type Options struct {
 	Guard guard.Options
 }
 
+// Set remembers what it has read, so that reading the same files again costs what has changed. The
+// zero value is ready; one goroutine at a time uses it.
+type Set struct {
+	files map[string]*parsed // by name, those of the last Read
+}
+
+// Read is Read of a Set without memory.
+func Read(ctx context.Context, files []source.File, opt Options) (*check.Module, diag.List, error) {
+	return new(Set).Read(ctx, files, opt)
+}
+
 // Read returns the Module of files and every diagnostic about them. Guardrails judge only what the
 // language allows: where there is an error before them, they are silent. The error is that of the
 // guardrails' evaluation, such as the end of ctx.
-func Read(ctx context.Context, files []source.File, opt Options) (*check.Module, diag.List, error) {
+func (s *Set) Read(ctx context.Context, files []source.File, opt Options) (*check.Module, diag.List, error) {
 	var list diag.List
 	var trees []*lang.File
 	var names []string
-	for _, f := range files {
-		tree, found := lang.Parse(f.Name, f.Text)
-		list = append(list, found...)
-		trees, names = append(trees, tree), append(names, f.Name)
+	for i, p := range s.parse(files) {
+		list = append(list, p.diags...)
+		trees, names = append(trees, p.tree), append(names, files[i].Name)
 	}
 	module, found := check.Check(trees, opt.Check)
 	list = append(list, found...)
