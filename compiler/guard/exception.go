@@ -11,44 +11,57 @@ import (
 	"mpol/lang/diag"
 )
 
-// excepted reports whether the policy or the rule at a place bears @allow for g with a reason.
-func excepted(m *check.Module, g Guardrail, at diag.Span) bool {
-	for _, p := range m.Policies {
-		if covers(p.Span, p.Annotations, at) && allows(p.Annotations, g) {
-			return true
+// annotated is what may bear an exception: a policy, a rule, a tier, a resolver or a test.
+type annotated struct {
+	span        diag.Span
+	annotations []check.Annotation
+}
+
+// exceptions returns what of m bears an annotation named allow.
+func exceptions(m *check.Module) []annotated {
+	var list []annotated
+	look := func(span diag.Span, as []check.Annotation) {
+		if slices.ContainsFunc(as, func(a check.Annotation) bool { return a.Key == "allow" }) {
+			list = append(list, annotated{span, as})
 		}
-		for _, r := range rules(p) {
-			if covers(r.Span, r.Annotations, at) && allows(r.Annotations, g) {
-				return true
+	}
+	for _, t := range m.TierPlaces {
+		look(t.Span, t.Annotations)
+	}
+	for _, r := range m.Resolvers {
+		look(r.Span, r.Annotations)
+	}
+	for _, p := range m.Policies {
+		look(p.Span, p.Annotations)
+		for _, b := range []*check.Block{p.Ingress, p.Egress} {
+			if b == nil {
+				continue
+			}
+			for _, r := range b.Rules {
+				look(r.Span, r.Annotations)
 			}
 		}
 	}
-	return false
-}
-
-// rules returns the rules of both directions of p.
-func rules(p *check.Policy) []*check.Rule {
-	var rs []*check.Rule
-	for _, b := range []*check.Block{p.Ingress, p.Egress} {
-		if b != nil {
-			rs = append(rs, b.Rules...)
-		}
+	for _, t := range m.Tests {
+		look(t.Span, t.Annotations)
 	}
-	return rs
+	return list
 }
 
-// covers reports whether a place lies in a declaration or in one of its annotations.
-func covers(declaration diag.Span, annotations []check.Annotation, at diag.Span) bool {
-	return within(declaration, at) ||
-		slices.ContainsFunc(annotations, func(a check.Annotation) bool { return within(a.Span, at) })
+// excepts reports whether d stands over a place and bears @allow for g with a reason.
+func (d annotated) excepts(g Guardrail, at diag.Span) bool {
+	return d.covers(at) &&
+		slices.ContainsFunc(d.annotations, func(a check.Annotation) bool { return names(a, g) && reasoned(a) })
+}
+
+// covers reports whether a place lies in d or in one of its annotations.
+func (d annotated) covers(at diag.Span) bool {
+	return within(d.span, at) ||
+		slices.ContainsFunc(d.annotations, func(a check.Annotation) bool { return within(a.Span, at) })
 }
 
 func within(outer, at diag.Span) bool {
 	return outer.File == at.File && outer.Start.Offset <= at.Start.Offset && at.End.Offset <= outer.End.Offset
-}
-
-func allows(as []check.Annotation, g Guardrail) bool {
-	return slices.ContainsFunc(as, func(a check.Annotation) bool { return names(a, g) && reasoned(a) })
 }
 
 func names(a check.Annotation, g Guardrail) bool {
@@ -60,21 +73,15 @@ func reasoned(a check.Annotation) bool {
 }
 
 // blankExceptions reports each @allow that names a guardrail and does not say why.
-func blankExceptions(m *check.Module, gs []Guardrail) diag.List {
+func blankExceptions(ds []annotated, gs []Guardrail) diag.List {
 	var list diag.List
-	look := func(as []check.Annotation) {
-		for _, a := range as {
+	for _, d := range ds {
+		for _, a := range d.annotations {
 			for _, g := range gs {
 				if names(a, g) && !reasoned(a) {
 					list = append(list, blankException(a, g))
 				}
 			}
-		}
-	}
-	for _, p := range m.Policies {
-		look(p.Annotations)
-		for _, r := range rules(p) {
-			look(r.Annotations)
 		}
 	}
 	return list

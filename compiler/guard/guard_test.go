@@ -189,6 +189,40 @@ say(span, message) := {"span": span, "message": message, "help": "h"}
 	}
 }
 
+// TestExceptionAnywhere has a guardrail that minds everything that may bear an exception.
+func TestExceptionAnywhere(t *testing.T) {
+	const text = `package mpol.guardrails.probe
+
+deny contains {"span": place.span, "message": "no", "help": "h"} if {
+	some field in ["tier_places", "resolvers", "tests"]
+	some place in input.module[field]
+}
+`
+	for _, reason := range []string{"", "a lab"} {
+		as := []check.Annotation{annotate("allow", "probe", reason)}
+		m := &check.Module{
+			Files:      []string{"shop.mpol"},
+			TierPlaces: []check.TierPlace{{Annotations: as, Span: span(1)}},
+			Resolvers:  []*check.Resolver{{Annotations: as, Span: span(2)}},
+			Tests:      []*check.Test{{Annotations: as, Span: span(3)}},
+		}
+		list, err := Run(t.Context(), m, Options{Guardrails: []Guardrail{{Name: "probe", File: "probe.rego", Text: text}}})
+		if err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+		var want []string
+		if reason == "" {
+			want = []string{
+				"guard/probe at shop.mpol:1:1", "guard/probe at shop.mpol:2:1", "guard/probe at shop.mpol:3:1",
+				"guard-exception at shop.mpol:5:1",
+			}
+		}
+		if diff := cmp.Diff(want, found(list)); diff != "" {
+			t.Errorf("with the reason %q (-want +got):\n%s", reason, diff)
+		}
+	}
+}
+
 // TestFailClosed runs guardrails that are broken in some way over a module in which they have
 // nothing to deny: each is reported for itself.
 func TestFailClosed(t *testing.T) {

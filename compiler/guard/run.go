@@ -52,13 +52,14 @@ func Run(ctx context.Context, m *check.Module, opt Options) (diag.List, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := blankExceptions(m, gs)
+	granted := exceptions(m)
+	list := blankExceptions(granted, gs)
 	for _, found := range runAll(ctx, compile(gs), doc, opt.Deadline) {
 		if found.err != nil {
 			return nil, found.err
 		}
 		for _, d := range found.list {
-			if !excepted(m, found.guardrail, d.Span) {
+			if !slices.ContainsFunc(granted, func(e annotated) bool { return e.excepts(found.guardrail, d.Span) }) {
 				list = append(list, d)
 			}
 		}

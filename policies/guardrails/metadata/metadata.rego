@@ -16,7 +16,7 @@ deny contains violation if {
 	violation := {
 		"span": rule.peers_span,
 		"message": sprintf("egress allow of the cloud's metadata service at %s", [concat(", ", reached)]),
-		"help": "take it away: except 169.254.0.0/16, 100.100.100.200, 168.63.129.16, fd00:ec2::254; or write internet",
+		"help": sprintf("except %s takes it away; so does internet for world", [concat(", ", reached)]),
 	}
 }
 

@@ -71,7 +71,7 @@ denied(reached) if {
 	metadata.deny == {{
 		"span": "peers",
 		"message": sprintf("egress allow of the cloud's metadata service at %s", [reached]),
-		"help": "take it away: except 169.254.0.0/16, 100.100.100.200, 168.63.129.16, fd00:ec2::254; or write internet",
+		"help": sprintf("except %s takes it away; so does internet for world", [reached]),
 	}}
 }
 
