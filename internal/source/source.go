@@ -16,10 +16,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 const (
@@ -39,29 +37,46 @@ type File struct {
 }
 
 // Load reads paths in their order: a file, every .mpol file below a folder, or "-" for stdin. In a
-// folder it passes over folders whose name begins with a dot. A folder without .mpol files is an
-// error, and so is a file with another extension.
+// folder it follows links, and passes over folders whose name begins with a dot and what a file
+// .mpolignore names. A folder without .mpol files is an error, and so are a file with another
+// extension and two names that only case tells apart.
 func Load(paths []string, stdin io.Reader) ([]File, error) {
-	var files []File
+	var names []string
 	seen := map[string]bool{}
 	for _, path := range paths {
-		names, err := expand(path)
+		found, err := expand(path)
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range names {
-			if seen[filepath.Clean(name)] {
-				continue
+		for _, name := range found {
+			if key := identity(name); !seen[key] {
+				seen[key] = true
+				names = append(names, name)
 			}
-			seen[filepath.Clean(name)] = true
-			f, err := read(name, stdin)
-			if err != nil {
-				return nil, err
-			}
-			files = append(files, f)
+		}
+	}
+	if err := clash(names); err != nil {
+		return nil, err
+	}
+	files := make([]File, len(names))
+	for i, name := range names {
+		var err error
+		if files[i], err = read(name, stdin); err != nil {
+			return nil, err
 		}
 	}
 	return files, nil
+}
+
+// identity is the same for two names of one file.
+func identity(name string) string {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
+	}
+	if absolute, err := filepath.Abs(name); err == nil {
+		return absolute
+	}
+	return filepath.Clean(name)
 }
 
 // expand returns the files that one path stands for.
@@ -79,29 +94,6 @@ func expand(path string) ([]string, error) {
 		return nil, fmt.Errorf("read policies: %s: the name of a policy file ends in %s", path, extension)
 	}
 	return []string{path}, nil
-}
-
-// walk returns the .mpol files below a folder in lexical order.
-func walk(folder string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case e.IsDir() && path != folder && strings.HasPrefix(e.Name(), "."):
-			return fs.SkipDir
-		case !e.IsDir() && filepath.Ext(path) == extension:
-			names = append(names, path)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read policies: %w", err)
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("read policies: %s: no %s file in this folder", folder, extension)
-	}
-	return names, nil
 }
 
 func read(name string, stdin io.Reader) (File, error) {

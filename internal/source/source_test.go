@@ -20,12 +20,7 @@ func folder(t *testing.T) {
 		"shop/web.mpol", "shop/sub/db.mpol", "shop/README.md", "shop/.git/old.mpol",
 		".hidden/own.mpol", "empty/README.md", "notes.txt", "bad.mpol",
 	} {
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte("text of "+name), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		write(t, map[string]string{name: "text of " + name})
 	}
 	if err := os.Symlink("../bad.mpol", "shop/zlink.mpol"); err != nil {
 		t.Fatal(err)
@@ -93,6 +88,73 @@ func TestLoadText(t *testing.T) {
 	}
 	if _, err := Load([]string{"-"}, nil); err == nil {
 		t.Error("Load(-) without a standard input: no error")
+	}
+}
+
+// write makes files with the text of each, and their folders.
+func write(t *testing.T, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestLoadLinks(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, map[string]string{"set/..v1/a.mpol": "a", "set/own/b.mpol": "b", "shared/c.mpol": "c"})
+	for link, target := range map[string]string{
+		"set/..data": "..v1", "set/a.mpol": "..data/a.mpol", // a mounted ConfigMap
+		"set/shared": "../shared", "set/again": "../shared", "shared/loop": "../set", "set/own/up": "..",
+	} {
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := Load([]string{"set"}, nil)
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name)
+	}
+	if diff := cmp.Diff([]string{"set/a.mpol", "set/again/c.mpol", "set/own/b.mpol"}, names); err != nil || diff != "" {
+		t.Errorf("Load(set) = %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestLoadIgnores(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, map[string]string{
+		"p/.mpolignore": "# what is no policy\n\ndraft-*.mpol\nold/ # a folder\n/sub/x.mpol\n",
+		"p/a.mpol":      "a", "p/draft-a.mpol": "no", "p/old/b.mpol": "no", "p/sub/x.mpol": "no", "p/sub/sub/x.mpol": "x",
+		"p/sub/old.mpol": "old", "p/sub/draft-b.mpol": "no", "p/sub/.mpolignore": "y.mpol\n", "p/sub/y.mpol": "no", "p/y.mpol": "y",
+		"bad/.mpolignore": "a.mpol\n[\n", "bad/b.mpol": "b",
+	})
+	files, err := Load([]string{"p"}, nil)
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name)
+	}
+	want := []string{"p/a.mpol", "p/sub/old.mpol", "p/sub/sub/x.mpol", "p/y.mpol"}
+	if diff := cmp.Diff(want, names); err != nil || diff != "" {
+		t.Errorf("Load(p) = %v (-want +got):\n%s", err, diff)
+	}
+	if _, err := Load([]string{"bad"}, nil); err == nil || !strings.Contains(err.Error(), `bad/.mpolignore:2: "[" is no pattern`) {
+		t.Errorf("Load with a bad ignore file = %v", err)
+	}
+	if files, err := Load([]string{"p/draft-a.mpol"}, nil); err != nil || len(files) != 1 {
+		t.Errorf("Load of an ignored file by its name = %v, %v, want it", files, err)
+	}
+}
+
+func TestLoadCase(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, map[string]string{"p/Shop.mpol": "a", "p/shop.mpol": "b"})
+	if _, err := Load([]string{"p"}, nil); err == nil || !strings.Contains(err.Error(), "differ only in case") {
+		t.Errorf("Load of names that only case tells apart = %v", err)
 	}
 }
 
