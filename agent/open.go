@@ -66,6 +66,11 @@ func (a *Agent) checkMachine() error {
 	if err := checkBPFFS(a.cfg.BPFFS); err != nil {
 		return err
 	}
+	// Numbers that begin anew would come to mean something else than in the maps that are pinned.
+	if _, err := os.Stat(filepath.Join(a.cfg.State, numbersFile)); err != nil && bpf.Adoptable(a.cfg.BPFFS) {
+		return fmt.Errorf("the node judges by numbers that state %s does not hold; restore it, or remove everything by mpol agent --cleanup: %w",
+			a.cfg.State, err)
+	}
 	if _, err := exec.LookPath(a.cfg.Envoy); err != nil {
 		return fmt.Errorf("no Envoy at %s; install it (make setup) or name the binary as envoy in the configuration", a.cfg.Envoy)
 	}

@@ -57,39 +57,53 @@ var ErrRunning = errors.New("another agent is running with this state folder")
 
 // Server answers every connection with a Report.
 type Server struct {
+	folder   *os.File // its lock tells the living from the dead; the kernel frees it with its owner
 	listener net.Listener
 	report   func() Report
 	done     chan struct{}
 }
 
 // Listen serves at the state folder until Close; report is called for each reader, one at a time.
-// Listen replaces the socket of a dead agent and returns ErrRunning when one is alive.
+// Listen replaces the socket of a dead agent and returns ErrRunning when one is alive, be it that
+// it only starts.
 func Listen(state string, report func() Report) (*Server, error) {
-	path := socket(state)
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		c.Close()
-		return nil, ErrRunning
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("replace status socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
+	folder, err := os.Open(state)
 	if err != nil {
 		return nil, fmt.Errorf("serve status: %w", err)
 	}
-	if err := os.Chmod(path, 0o660); err != nil {
-		return nil, errors.Join(fmt.Errorf("serve status: %w", err), l.Close())
+	s := &Server{folder: folder, report: report, done: make(chan struct{})}
+	if err := s.listen(socket(state)); err != nil {
+		return nil, errors.Join(err, folder.Close())
 	}
-	s := &Server{listener: l, report: report, done: make(chan struct{})}
 	go s.serve()
 	return s, nil
+}
+
+func (s *Server) listen(path string) error {
+	err := syscall.Flock(int(s.folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return ErrRunning
+	}
+	if err != nil {
+		return fmt.Errorf("lock state folder: %w", err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("replace status socket: %w", err)
+	}
+	if s.listener, err = net.Listen("unix", path); err != nil {
+		return fmt.Errorf("serve status: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return errors.Join(fmt.Errorf("serve status: %w", err), s.listener.Close())
+	}
+	return nil
 }
 
 // Close stops serving and removes the socket.
 func (s *Server) Close() error {
 	err := s.listener.Close()
 	<-s.done
-	return err
+	return errors.Join(err, s.folder.Close())
 }
 
 func (s *Server) serve() {

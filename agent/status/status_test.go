@@ -62,3 +62,38 @@ func TestListenReplacesDeadSocket(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestListenAtOnce lets several agents claim a state folder that a dead one left: one gets it.
+func TestListenAtOnce(t *testing.T) {
+	for range 50 {
+		state := folder(t)
+		if err := os.WriteFile(socket(state), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		const agents = 4
+		got := make(chan *Server, agents)
+		for range agents {
+			go func() {
+				s, err := Listen(state, func() Report { return Report{} })
+				if err != nil && !errors.Is(err, ErrRunning) {
+					t.Errorf("Listen: %v, want ErrRunning", err)
+				}
+				got <- s
+			}()
+		}
+		var running []*Server
+		for range agents {
+			if s := <-got; s != nil {
+				running = append(running, s)
+			}
+		}
+		if len(running) != 1 {
+			t.Errorf("%d agents have the folder, want 1", len(running))
+		}
+		for _, s := range running {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
