@@ -4,10 +4,14 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mpol/e2e/lab"
 	"mpol/e2e/node"
@@ -166,5 +170,92 @@ func TestCleanup(t *testing.T) {
 		compare(t, step{"after the clean-up", n.Device(0).Curl(t.Context(), "http://"+denied.String()).Outcome(), "200"})
 		check(t, n.Cleanup()) // of nothing
 		check(t, n.StartAgent(t.Context()))
+	}
+}
+
+// TestStart_lostState starts an agent over what is in force without the numbers that it is written
+// in: it refuses, and what is in force stays.
+func TestStart_lostState(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	check(t, l.KillAgent(syscall.SIGKILL))
+	numbers := filepath.Join(l.State, "numbers")
+	check(t, os.Rename(numbers, numbers+".away"))
+	before := traces(t, l.Node)
+	check(t, l.Edit(policyFile, "tcp/7000", "tcp/7001"))
+	code, said := runAgent(t, l.Node, l.Config, false)
+	if code != 3 || strings.Count(said, "\n") != 1 || !strings.Contains(said, "numbers") {
+		t.Errorf("start without numbers: exit code %d, %q; want 3 and one sentence about numbers", code, said)
+	}
+	compareTraces(t, l.Node, before)
+	l.inForce(t)
+	check(t, os.Rename(numbers+".away", numbers))
+	check(t, l.StartAgent(t.Context()))
+	compare(t, step{"once they are back", tcp(t, l.Device(0), l.denied), lab.Answered})
+}
+
+// TestStart_twice starts two agents at once: one of them runs, the other is nothing to it.
+func TestStart_twice(t *testing.T) {
+	t.Parallel()
+	n := prepare(t, setup{policy: lifePolicy})
+	before := traces(t, n)
+	for range 3 {
+		ended := make(chan string, 2)
+		var agents [2]*lab.Command
+		for i := range agents {
+			log := new(node.Log)
+			agents[i] = n.Command(t.Context(), "agent", "--config", n.Config)
+			agents[i].Stderr = log
+			check(t, agents[i].Start())
+			go func() {
+				_ = agents[i].Wait() // its code says it
+				ended <- fmt.Sprintf("%d: %s", agents[i].ProcessState.ExitCode(), log)
+			}()
+		}
+		if first := <-ended; !strings.HasPrefix(first, "3: ") || !strings.Contains(first, "another agent is running") {
+			t.Errorf("the agent that ends: %s, want exit code 3 and that another is running", first)
+		}
+		check(t, lab.Wait(20*time.Second, "the other agent", func() error {
+			r, err := n.Status(t.Context())
+			if err == nil && (r.Generation == 0 || r.Envoy != "ready") {
+				err = fmt.Errorf("generation %d, Envoy %s", r.Generation, r.Envoy)
+			}
+			return err
+		}))
+		compare(t, step{"what is denied", n.Device(0).Curl(t.Context(), "http://"+n.C.IPv4.String()).Outcome(), lab.Refused},
+			step{"what is allowed", n.Device(0).Curl(t.Context(), "-4", "http://a.example/public/1").Outcome(), "200"})
+		for _, agent := range agents {
+			_ = agent.Process.Signal(syscall.SIGTERM) // one has ended already
+		}
+		if last := <-ended; !strings.HasPrefix(last, "0: ") {
+			t.Errorf("the agent that ran: %s, want exit code 0", last)
+		}
+		check(t, n.Cleanup())
+		compareTraces(t, n, before)
+	}
+}
+
+// TestStart_interrupted ends agents at each step of their start: they leave nothing.
+func TestStart_interrupted(t *testing.T) {
+	t.Parallel()
+	n := prepare(t, setup{policy: lifePolicy})
+	before := traces(t, n)
+	for _, step := range []string{n.State, n.Envoy().Path, filepath.Join(n.BPFFS, "mpol"), filepath.Join(n.State, "envoy", "envoy.log")} {
+		log := new(node.Log)
+		agent := n.Command(t.Context(), "agent", "--config", n.Config)
+		agent.Stderr = log
+		check(t, agent.Start())
+		check(t, lab.Wait(20*time.Second, step, func() error {
+			_, err := os.Stat(step)
+			return err
+		}))
+		check(t, agent.Process.Signal(syscall.SIGTERM))
+		_ = agent.Wait() // its code says it
+		if code := agent.ProcessState.ExitCode(); code == 0 {
+			check(t, n.Cleanup()) // the first generation was quicker
+		} else if code != 3 {
+			t.Errorf("the end at %s: exit code %d: %s", step, code, log)
+		}
+		compareTraces(t, n, before)
 	}
 }
