@@ -161,7 +161,7 @@ func (b brute) judge(f verdict.Flow) string {
 			raw = "/"
 		}
 		path, ok := verdict.JudgePath(raw)
-		if !ok || (connect || f.HTTP.Upgrade != "") && !names {
+		if !ok || !verdict.IsMessage(f.HTTP) || (connect || f.HTTP.Upgrade != "") && !names {
 			return "deny "
 		}
 		q.path = path

@@ -17,7 +17,7 @@ func ask(p *program.Profile, f verdict.Flow) bool {
 	switch {
 	case p.Kind == program.L7HTTP && f.HTTP != nil:
 		path, ok := verdict.JudgePath(f.HTTP.Path)
-		if !ok || f.HTTP.Upgrade != "" || strings.EqualFold(f.HTTP.Method, "CONNECT") {
+		if !ok || !verdict.IsMessage(f.HTTP) || f.HTTP.Upgrade != "" || strings.EqualFold(f.HTTP.Method, "CONNECT") {
 			return false
 		}
 		host := regexp.MustCompile(`\.?(:[0-9]+)?$`).ReplaceAllString(f.HTTP.Host, "")

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // agentCluster is Envoy's name for this package's socket.
@@ -61,6 +62,7 @@ func (c *Config) bootstrap() ([]byte, error) {
 		},
 		Admin:           &bootstrapv3.Admin{Address: pipe(c.path(adminFile), 0o600)},
 		OverloadManager: c.overload(),
+		LayeredRuntime:  longExpressions(),
 	}
 	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(b)
 	if err != nil {
@@ -71,6 +73,20 @@ func (c *Config) bootstrap() ([]byte, error) {
 		return nil, fmt.Errorf("write bootstrap: %w", err)
 	}
 	return compact.Bytes(), nil
+}
+
+// longExpressions lifts Envoy's bound on the instructions of an expression, 100, which one host name
+// can exceed. It is left with a bound: what lies beyond is refused when it is applied.
+func longExpressions() *bootstrapv3.LayeredRuntime {
+	const instructions = 1 << 16
+	return &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
+		Name: "expressions",
+		LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: &structpb.Struct{
+			Fields: map[string]*structpb.Value{
+				"re2.max_program_size.error_level": structpb.NewNumberValue(instructions),
+			},
+		}},
+	}}}
 }
 
 func agentSocket(path string) *clusterv3.Cluster {

@@ -101,13 +101,14 @@ func httpFilters() []*hcmv3.HttpFilter {
 	})
 }
 
-// http1Options keep the case of header names, take trailers along, and refuse HTTP/1.0, methods of
-// no standard, and Content-Length beside chunked.
+// http1Options keep the case of header names, take trailers along, and refuse HTTP/1.0, a target with
+// a host in it, which Envoy would rewrite, methods of no standard, and Content-Length beside chunked.
 func http1Options() *corev3.Http1ProtocolOptions {
 	return &corev3.Http1ProtocolOptions{
 		AcceptHttp_10:      false,
 		AllowChunkedLength: false,
 		AllowCustomMethods: false,
+		AllowAbsoluteUrl:   wrapperspb.Bool(false),
 		EnableTrailers:     true,
 		HeaderKeyFormat:    preserveCase(),
 	}

@@ -3,6 +3,8 @@
 package l7proxy
 
 import (
+	"regexp"
+
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
@@ -63,7 +65,11 @@ func (m matcher) path(p program.PathPattern) *rbacv3.Permission {
 	text, literal := pathLiteral(p)
 	switch {
 	case !literal:
-		return urlPath(expression(anchored(pathRegexp(p, m.deny), "", m.deny)))
+		path := rooted(anchored(pathRegexp(p, m.deny), "", m.deny))
+		if p.Regexp != "" && !m.deny {
+			path = allOf(path, not(urlPath(expression(lowerEscape))))
+		}
+		return path
 	case p.Subtree:
 		below := urlPath(prefix(text+"/", m.deny))
 		if text == "" {
@@ -71,13 +77,36 @@ func (m matcher) path(p program.PathPattern) *rbacv3.Permission {
 		}
 		return anyOf(urlPath(exact(text, m.deny)), below)
 	case text == "":
-		return urlPath(exact("/", m.deny))
+		return anyOf(urlPath(exact("/", m.deny)), urlPath(exact(slashes, m.deny)))
 	case m.deny:
 		return anyOf(urlPath(exact(text, true)), urlPath(exact(text+"/", true)))
 	case p.TrailingSlash:
 		return urlPath(exact(text+"/", false))
 	}
 	return urlPath(exact(text, false))
+}
+
+// slashes is what Envoy makes of a path of two or more slashes. The judged form is "/".
+const slashes = "//"
+
+// lowerEscape finds an escape with a lower-case digit. Envoy leaves it so, the judged form has upper
+// case, and an expression can tell them apart: such a path matches no expression of an allow. In a
+// deny, which folds case, both are the same.
+const lowerEscape = `(?s).*%(?:[a-f].|.[a-f]).*`
+
+// rooted matches an expression, and two slashes as it matches one.
+func rooted(e string) *rbacv3.Permission {
+	p, two := urlPath(expression(e)), urlPath(exact(slashes, false))
+	if matches(e, "/") {
+		return anyOf(p, two)
+	}
+	return allOf(p, not(two))
+}
+
+// matches is false for what is no expression, which Envoy refuses.
+func matches(e, text string) bool {
+	re, err := regexp.Compile(e)
+	return err == nil && re.MatchString(text)
 }
 
 // names holds for every request when d is nil.

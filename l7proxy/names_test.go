@@ -228,8 +228,9 @@ func TestNamesOpenSSL(t *testing.T) {
 	})
 	server := secureOrigin(t, server4)
 	port, _ := p.Port("allow")
-	// openssl cannot mark its socket: what goes to this one server is redirected by address here.
-	rule := fmt.Sprintf("add rule inet l7test prerouting meta mark 0 iif lo ip saddr %s ip daddr %s tcp dport %d tcp sport 40000-40100 tproxy ip to 127.0.0.1:%d",
+	// openssl cannot mark its socket: what goes to this one server is redirected by address here, from
+	// ports that nobody is given by chance.
+	rule := fmt.Sprintf("add rule inet l7test prerouting meta mark 0 iif lo ip saddr %s ip daddr %s tcp dport %d tcp sport 31000-31100 tproxy ip to 127.0.0.1:%d",
 		client4, server.Addr(), server.Port(), port)
 	if out, err := exec.Command("nft", rule).CombinedOutput(); err != nil {
 		t.Fatalf("nft: %v: %s", err, out)
@@ -253,7 +254,7 @@ func TestNamesOpenSSL(t *testing.T) {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			args := append([]string{
 				"s_client", "-connect", server.String(),
-				"-bind", fmt.Sprintf("%s:%d", client4, 40000+i),
+				"-bind", fmt.Sprintf("%s:%d", client4, 31000+i),
 			}, c.args...)
 			out, err := exec.Command("openssl", args...).CombinedOutput()
 			if !bytes.Contains(out, []byte(c.want)) {

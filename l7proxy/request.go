@@ -85,11 +85,15 @@ func (a *accessLog) http(entry *dataaccesslogv3.HTTPAccessLogEntry) Request {
 	r.Received = request.GetRequestHeadersBytes() + request.GetRequestBodyBytes()
 	r.Sent = response.GetResponseHeadersBytes() + response.GetResponseBodyBytes()
 	r.blameFilter(common)
-	if common.GetRouteName() == "" && r.Code >= 400 {
+	if (common.GetRouteName() == "" || r.Details == upgradeFailed) && r.Code >= 400 {
 		r.refuse(r.Details)
 	}
 	return r
 }
+
+// upgradeFailed is how Envoy ends a request for an upgrade that no configuration allows, before any
+// filter and although it has chosen a route.
+const upgradeFailed = "upgrade_failed"
 
 func (a *accessLog) tls(entry *dataaccesslogv3.TCPAccessLogEntry) Request {
 	common, connection := entry.GetCommonProperties(), entry.GetConnectionProperties()

@@ -195,9 +195,9 @@ func hostCases() []requestCase {
 	return []requestCase{
 		{0, "positive control", hosts("Host: good\r\n"), 200, "Host: good\r\n"},
 		{0, "another host", hosts("Host: other\r\n"), 403, ""},
-		{24, "absolute form wins", "GET http://other/public/x HTTP/1.1\r\nHost: good\r\n\r\n", 403, ""},
-		{24, "absolute form", "GET http://good/public/x HTTP/1.1\r\nHost: other\r\n\r\n", 200, "GET /public/x "},
-		{25, "absolute form without path", "GET http://good HTTP/1.1\r\nHost: good\r\n\r\n", 403, ""},
+		{24, "absolute form", "GET http://other/public/x HTTP/1.1\r\nHost: good\r\n\r\n", 404, ""},
+		{24, "absolute form of the host", "GET http://good/public/x HTTP/1.1\r\nHost: good\r\n\r\n", 404, ""},
+		{25, "absolute form without path", "GET http://good HTTP/1.1\r\nHost: good\r\n\r\n", 404, ""},
 		{26, "port", hosts("Host: good:8080\r\n"), 200, "Host: good:8080\r\n"},
 		{27, "trailing dot", hosts("Host: good.\r\n"), 200, "Host: good.\r\n"},
 		{28, "upper case", hosts("Host: GOOD\r\n"), 200, "Host: GOOD\r\n"},

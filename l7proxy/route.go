@@ -33,6 +33,7 @@ const (
 	refusedParameters = "refused:parameters"
 	refusedBytes      = "refused:bytes"
 	refusedLoop       = "refused:loop"
+	refusedMethod     = "refused:method"
 	refusedByEnvoy    = "refused:" // and Envoy's own word, in the log only
 )
 
@@ -40,7 +41,8 @@ const (
 // digits, a segment of parameters only, bytes that are not printable ASCII, and the dot segments
 // that its normalisation leaves: it decodes "%2e%2e;x" only after it has removed dot segments, and
 // the rules would take what a server may understand as the parent for a segment. It also denies
-// what was sent to a listener of ours and would be led there again without end.
+// in HTTP/2 the methods that Envoy refuses in HTTP/1, and what was sent to a listener of ours and
+// would be led there again without end.
 func refused(own portRange) policies {
 	ps := policies{}
 	ps.add(refusedLoop, own.loop())
@@ -48,9 +50,16 @@ func refused(own portRange) policies {
 		`(?s)[^?]*%(?:[0-9A-Fa-f]?|[0-9A-Fa-f]?[^0-9A-Fa-f].*)`)))
 	ps.add(refusedDots, header(":path", expression(`(?s)[^?]*/\.\.?(?:;[^/?]*)?(?:[/?].*)?`)))
 	ps.add(refusedParameters, header(":path", expression(`(?s)[^?]*/;.*`)))
+	ps.add(refusedMethod, not(header(":method", expression(knownMethods))))
 	ps.add(refusedBytes, not(header(":path", expression(`[!-~]*`))))
 	return ps
 }
+
+// knownMethods are those that Envoy takes in HTTP/1 (kValidMethods in its
+// source/common/http/http1/balsa_parser.cc). CONNECT leads nowhere.
+const knownMethods = `ACL|BIND|CHECKOUT|CONNECT|COPY|DELETE|GET|HEAD|LINK|LOCK|MERGE|MKACTIVITY|` +
+	`MKCALENDAR|MKCOL|MOVE|MSEARCH|NOTIFY|OPTIONS|PATCH|POST|PROPFIND|PROPPATCH|PURGE|PUT|QUERY|` +
+	`REBIND|REPORT|SEARCH|SOURCE|SUBSCRIBE|TRACE|UNBIND|UNLINK|UNLOCK|UNSUBSCRIBE`
 
 // route is the part of an HTTP profile that a new generation changes. The rules hang on the route
 // configuration, so that they apply to whatever route is chosen.

@@ -26,7 +26,7 @@ func addressTypes() []uint16 { return []uint16{typeA, typeAAAA, typeHTTPS, typeS
 type content struct {
 	kind program.L7Kind
 	http *HTTP
-	path string // judged
+	path judged
 	// name is the Host or server name, empty for one that is no name; readable is false where there
 	// is nothing to compare.
 	name     *program.Name
@@ -53,8 +53,8 @@ func read(f *Flow, kind program.L7Kind) (content, Reason) {
 		if raw == "" && isConnect(f.HTTP.Method) {
 			raw = "/" // a CONNECT has an authority and no path
 		}
-		path, ok := JudgePath(raw)
-		if !ok {
+		path, ok := judgePath(raw)
+		if !ok || !IsMessage(f.HTTP) {
 			return c, Refused
 		}
 		name, ok := hostName(f.HTTP.Host, true)
@@ -74,6 +74,9 @@ func hostName(text string, port bool) (program.Name, bool) {
 	if inner, ok := strings.CutPrefix(text, "["); ok {
 		inner, ok = strings.CutSuffix(inner, "]")
 		return nil, ok && inner != "" && strings.Trim(inner, "0123456789abcdefABCDEF:.") == ""
+	}
+	if strings.HasSuffix(text, ".") {
+		return nil, false // of two, which ParseName would drop
 	}
 	name := program.ParseName(text)
 	for _, l := range name {
@@ -120,10 +123,12 @@ func (c content) isName(patterns []program.NamePattern, deny bool) bool {
 	return slices.ContainsFunc(patterns, func(p program.NamePattern) bool { return p.Matches(*c.name) })
 }
 
-// matchPath compares a judged path with a pattern.
-func matchPath(p program.PathPattern, path string, deny bool) bool {
+// matchPath compares a judged path with a pattern. An expression of an allow matches only what came
+// with its escapes in upper case: the proxy sees them as they came, and an expression can tell.
+func matchPath(p program.PathPattern, judged judged, deny bool) bool {
+	path := judged.text
 	if p.Regexp != "" {
-		return matchRegexp(p.Regexp, path, deny)
+		return (deny || !judged.lower) && matchRegexp(p.Regexp, path, deny)
 	}
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	if path == "/" {
@@ -140,15 +145,17 @@ func matchPath(p program.PathPattern, path string, deny bool) bool {
 	return p.Subtree || deny || len(segments) == 0 || strings.HasSuffix(path, "/") == p.TrailingSlash
 }
 
-// matchRegexp compares a whole path. An expression that is none matches what a deny asks.
+// matchRegexp compares a whole path. A deny ignores a slash at the end of either. An expression that
+// is none matches what a deny asks.
 func matchRegexp(expression, path string, deny bool) bool {
-	flags := "s"
-	if deny {
-		flags = "is"
+	if !deny {
+		re, err := regexp.Compile(`\A(?s:` + expression + `)\z`)
+		return err == nil && re.MatchString(path)
 	}
-	re, err := regexp.Compile(`\A(?` + flags + `:` + expression + `)\z`)
-	if err != nil {
-		return deny
+	if cut, ok := strings.CutSuffix(expression, "/"); ok && !strings.HasSuffix(cut, `\`) {
+		expression = cut
 	}
-	return re.MatchString(path) || deny && re.MatchString(strings.TrimSuffix(path, "/"))
+	expression = strings.TrimSuffix(expression, `\/`)
+	re, err := regexp.Compile(`\A(?is:` + expression + `)/?\z`)
+	return err != nil || re.MatchString(path)
 }
