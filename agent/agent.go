@@ -22,6 +22,7 @@ import (
 	"mpol/bpf"
 	"mpol/compiler/program"
 	"mpol/dnsproxy"
+	"mpol/internal/source"
 	"mpol/l7proxy"
 	"mpol/lang/diag"
 )
@@ -110,7 +111,9 @@ const retry = 5 * time.Second
 
 // follow reloads the files whenever they change, until ctx is done or a part has failed.
 func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
-	w, err := watch.New(slices.Concat(a.cfg.Policies, a.cfg.Guardrails))
+	w, err := watch.New(func() []string {
+		return source.Folders(slices.Concat(a.cfg.Policies, a.cfg.Guardrails))
+	})
 	if err != nil {
 		return err
 	}

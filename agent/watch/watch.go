@@ -5,7 +5,7 @@
 // It watches folders, not files, since editors replace files by renaming; it looks into no file
 // and decides nothing. What it sends is a hint: the reader loads everything and compares.
 //
-//	w, err := watch.New([]string{"/etc/mpol/policies"})
+//	w, err := watch.New(func() []string { return source.Folders(paths) })
 //	for range w.Changes(ctx) {
 //		reload()
 //	}
@@ -18,8 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -32,47 +30,35 @@ const (
 	longest = time.Second
 )
 
-// Watcher watches files and trees of folders. The caller closes it.
+// Watcher watches folders. The caller closes it.
 type Watcher struct {
-	notify *fsnotify.Watcher
-	paths  []string
+	notify  *fsnotify.Watcher
+	folders func() []string
 }
 
-// New watches paths: a folder with all below it, a file by its folder.
-func New(paths []string) (*Watcher, error) {
+// New watches the folders that the function returns; it is asked again after each change, since
+// folders and links come and go.
+func New(folders func() []string) (*Watcher, error) {
 	n, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("watch policies: %w", err)
 	}
-	w := &Watcher{notify: n, paths: paths}
-	for _, p := range paths {
-		if err := w.add(p); err != nil {
-			return nil, errors.Join(fmt.Errorf("watch %s: %w", p, err), n.Close())
-		}
+	w := &Watcher{notify: n, folders: folders}
+	if err := w.refresh(); err != nil {
+		return nil, errors.Join(fmt.Errorf("watch policies: %w", err), n.Close())
 	}
 	return w, nil
 }
 
-// add watches path, or its folder, and every folder below.
-func (w *Watcher) add(path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return w.notify.Add(filepath.Dir(path))
-	}
-	return filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // removed while we walk
-			return nil
-		case err != nil:
-			return err
-		case d.IsDir():
-			return w.notify.Add(p)
+// refresh watches what is there now; what is watched already stays so.
+func (w *Watcher) refresh() error {
+	var errs []error
+	for _, folder := range w.folders() {
+		if err := w.notify.Add(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("%s: %w", folder, err))
 		}
-		return nil
-	})
+	}
+	return errors.Join(errs...)
 }
 
 // Changes sends a hint after each burst of changes until ctx is done or the watcher is closed; then
@@ -97,8 +83,8 @@ func (w *Watcher) run(ctx context.Context, hints chan<- struct{}) {
 			if !ok {
 				return
 			}
-			if e.Has(fsnotify.Create) {
-				_ = w.add(e.Name) // gone again, or not for us to read: the loader says so
+			if e.Has(fsnotify.Create) || e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename) {
+				_ = w.refresh() // what cannot be watched, the loader cannot read and says so
 			}
 		case _, ok := <-w.notify.Errors: // an overflow: something changed
 			if !ok {

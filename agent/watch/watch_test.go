@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"mpol/internal/source"
 )
 
 func TestChanges(t *testing.T) {
-	dir := t.TempDir()
+	dir, elsewhere := t.TempDir(), t.TempDir()
 	file := filepath.Join(dir, "a.mpol")
 	write := func(path, text string) {
 		t.Helper()
@@ -19,7 +21,7 @@ func TestChanges(t *testing.T) {
 		}
 	}
 	write(file, "one")
-	w, err := New([]string{dir})
+	w, err := New(func() []string { return source.Folders([]string{dir}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +44,12 @@ func TestChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
+		{"link to a folder", func() {
+			if err := os.Symlink(elsewhere, filepath.Join(dir, "link")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"file behind the link", func() { write(filepath.Join(elsewhere, "c.mpol"), "x") }},
 		{"file in the new folder", func() { write(filepath.Join(sub, "b.mpol"), "x") }},
 		{"remove", func() {
 			if err := os.Remove(file); err != nil {
@@ -55,11 +63,5 @@ func TestChanges(t *testing.T) {
 		case <-time.After(5 * time.Second):
 			t.Fatalf("%s: no hint", tt.name)
 		}
-	}
-}
-
-func TestNewMissing(t *testing.T) {
-	if _, err := New([]string{filepath.Join(t.TempDir(), "none")}); err == nil {
-		t.Error("New of a missing folder: got no error")
 	}
 }

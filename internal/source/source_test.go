@@ -123,6 +123,10 @@ func TestLoadLinks(t *testing.T) {
 	if diff := cmp.Diff([]string{"set/a.mpol", "set/again/c.mpol", "set/own/b.mpol"}, names); err != nil || diff != "" {
 		t.Errorf("Load(set) = %v (-want +got):\n%s", err, diff)
 	}
+	want := []string{".", "nowhere", "set", "set/..v1", "set/again", "set/own", "shared"}
+	if diff := cmp.Diff(want, Folders([]string{"set", "nowhere/x.mpol"})); diff != "" {
+		t.Errorf("Folders(set) (-want +got):\n%s", diff)
+	}
 }
 
 func TestLoadIgnores(t *testing.T) {

@@ -15,7 +15,42 @@ import (
 // ConfigMap or of a shared policy set, and takes each folder once, so that a loop of links ends.
 type walker struct {
 	names   []string
+	folders []string        // as they were reached
 	visited map[string]bool // folders by their real path
+}
+
+// Folders returns every folder in which a change can change what Load returns for paths: those that
+// it looks into, those of single files and of the files that links lead to, and for a path that is
+// not there the nearest folder above in which it can begin to be.
+func Folders(paths []string) []string {
+	var folders []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err == nil && info.IsDir() {
+			w := walker{visited: map[string]bool{}}
+			_ = w.folder(path, nil) // as far as it can be read; Load says what is wrong
+			folders = append(folders, w.folders...)
+			for _, name := range w.names {
+				folders = append(folders, above(name))
+			}
+			continue
+		}
+		folders = append(folders, filepath.Dir(path), above(path))
+	}
+	slices.Sort(folders)
+	return slices.Compact(folders)
+}
+
+// above is the folder of the file that a name leads to, or the nearest that there is.
+func above(name string) string {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		return filepath.Dir(target)
+	}
+	for folder := filepath.Dir(name); ; folder = filepath.Dir(folder) {
+		if _, err := os.Stat(folder); err == nil || folder == filepath.Dir(folder) {
+			return folder
+		}
+	}
 }
 
 // walk returns the .mpol files below a folder in lexical order.
@@ -44,6 +79,7 @@ func (w *walker) folder(path string, inherited []ignoreFile) error {
 		return nil
 	}
 	w.visited[realPath] = true
+	w.folders = append(w.folders, path)
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return err
