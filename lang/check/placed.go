@@ -67,10 +67,55 @@ func (c *checker) know(p *placed) {
 	}
 }
 
-// meet reports whether one flow of one subject can be in both rules.
+// meet reports whether one flow of one subject can be in both rules. A prefix may hold the address of
+// any workload.
 func (c *checker) meet(a, b *placed) bool {
-	return a.dir == b.dir && portsMeet(a.rule.L4, b.rule.L4) &&
-		c.subjectsMeet(a.policy.Subject, b.policy.Subject) && c.peersMeet(a, b)
+	return c.meetSurely(a, b) || c.overlap(a, b) && (byAddress(a, b) || byAddress(b, a))
+}
+
+// meetSurely is meet without what only an inventory could show.
+func (c *checker) meetSurely(a, b *placed) bool { return c.overlap(a, b) && c.peersMeet(a, b) }
+
+// overlap reports whether one subject and one port are in both rules.
+func (c *checker) overlap(a, b *placed) bool {
+	return a.dir == b.dir && portsMeet(a.rule.L4, b.rule.L4) && c.subjectsMeet(a.policy.Subject, b.policy.Subject)
+}
+
+// byAddress reports whether a prefix of a may hold the address of a workload or node of b.
+func byAddress(a, b *placed) bool {
+	return has(a.rule.Peers, program.PeerPrefix) &&
+		has(b.rule.Peers, program.PeerAny, program.PeerWorkloads, program.PeerSelector, program.PeerSame, program.PeerHost)
+}
+
+// workloadsBeside returns the workloads among p's peers where the subject is in other's policy too: what
+// both say of its labels bounds who has the same value.
+func (p *placed) workloadsBeside(other *placed) *program.Selector {
+	if p.workloads == nil || !has(p.rule.Peers, program.PeerSame) {
+		return p.workloads
+	}
+	both := &program.Selector{Op: program.OpAnd, Args: []*program.Selector{p.workloads}}
+	for _, s := range []*program.Selector{p.policy.Subject.Selector, other.policy.Subject.Selector} {
+		if s != nil {
+			both.Args = append(both.Args, boundSame(p.rule.Peers, s)...)
+		}
+	}
+	return both
+}
+
+// boundSame returns, for each value that peers share with a subject of s, that a workload with the
+// subject's value has one that s asks of the subject.
+func boundSame(peers program.Peers, s *program.Selector) []*program.Selector {
+	if s.Op == program.OpAnd {
+		var out []*program.Selector
+		for _, a := range s.Args {
+			out = append(out, boundSame(peers, a)...)
+		}
+		return out
+	}
+	if s.Op != program.OpIn || !slices.ContainsFunc(peers.Include, func(p program.Peer) bool { return p.Kind == program.PeerSame && p.Key == s.Key }) {
+		return nil
+	}
+	return []*program.Selector{{Op: program.OpOr, Args: []*program.Selector{not(sameSelector(s.Key)), s}}}
 }
 
 func portsMeet(a, b []program.L4) bool {
@@ -106,16 +151,14 @@ func met(ss ...*program.Selector) bool {
 	return satisfiable(all, nodes(all))
 }
 
-// peersMeet reports whether a and b may have a peer in common.
+// peersMeet reports whether a and b have a peer in common.
 func (c *checker) peersMeet(a, b *placed) bool {
 	c.know(a)
 	c.know(b)
 	pa, pb := a.rule.Peers, b.rule.Peers
 	ha, hb := has(pa, program.PeerHost, program.PeerAny), has(pb, program.PeerHost, program.PeerAny)
 	switch {
-	case a.workloads != nil && b.workloads != nil && met(a.workloads, b.workloads), ha && hb:
-		return true
-	case has(pa, program.PeerPrefix) && (b.workloads != nil || hb), has(pb, program.PeerPrefix) && (a.workloads != nil || ha):
+	case a.workloads != nil && b.workloads != nil && met(a.workloadsBeside(b), b.workloadsBeside(a)), ha && hb:
 		return true
 	case a.addresses.meets(b.addresses), a.opened.meets(b.addresses), a.addresses.meets(b.opened):
 		return true

@@ -82,7 +82,7 @@ func (c *checker) auditPart(n *placed, asking *portIndex) {
 
 // widened warns of an allow without an L7 part, of the same or an earlier tier, that overlaps n.
 func (c *checker) widened(n *placed, plain *portIndex) {
-	o := plain.find(n, func(o *placed) bool { return o.policy.Tier <= n.policy.Tier && c.meet(n, o) })
+	o := plain.find(n, func(o *placed) bool { return o.policy.Tier <= n.policy.Tier && c.meetSurely(n, o) })
 	if o == nil {
 		return
 	}
