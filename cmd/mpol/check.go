@@ -3,6 +3,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"mpol/lang/diag"
@@ -27,6 +29,22 @@ of the text, of what it means, and against the guardrails. It judges no test: mp
 		return set.report(s, *f, set.summary())
 	}
 	return c
+}
+
+// report writes the diagnostics and a last line; its error is the exit code.
+func (set *policies) report(s streams, f format, last string) error {
+	if err := writeDiagnostics(s.out, f, set.list, set.files); err != nil {
+		return err
+	}
+	if f == human {
+		if _, err := fmt.Fprintln(s.out, last); err != nil {
+			return err
+		}
+	}
+	if set.module == nil {
+		return outcome(exitPolicy)
+	}
+	return nil
 }
 
 // summary says in one line what was read and what is wrong with it.

@@ -18,13 +18,14 @@ import (
 
 	"mpol/compiler"
 	"mpol/compiler/guard"
+	"mpol/compiler/policytest"
 	"mpol/lang/diag"
 	canon "mpol/lang/format"
 )
 
 // codes returns the codes of everything that reports, those of guardrails apart.
 func codes() []diag.Code {
-	return slices.Concat(diag.Codes(), compiler.Codes(), guard.Codes(), []diag.Code{codeTestFailed, codeTestUnclear})
+	return slices.Concat(diag.Codes(), compiler.Codes(), guard.Codes(), policytest.Codes())
 }
 
 // TestEveryCodeHasAPage and every page a code.

@@ -3,21 +3,12 @@
 package main
 
 import (
-	"fmt"
-	"regexp"
-	"slices"
+	"context"
 
 	"github.com/spf13/cobra"
 
 	"mpol/compiler/policytest"
 	"mpol/lang/check"
-	"mpol/lang/diag"
-)
-
-// The codes of test lines that did not pass.
-const (
-	codeTestFailed  diag.Code = "test-failed"  // the policies say otherwise
-	codeTestUnclear diag.Code = "test-unclear" // the line leaves open what the verdict depends on
 )
 
 func newTest(s streams) *cobra.Command {
@@ -25,107 +16,84 @@ func newTest(s streams) *cobra.Command {
 		Use:   "test PATH...",
 		Short: "Judge the test blocks of policies",
 		Long: `Test checks policies as mpol check does and then judges each line of their test blocks against all of
-them. What does not pass is printed with its place, what was expected, what came instead, and what
-each half says with the place of the rule.`,
+them. What does not pass is printed with its place, what was expected, what came instead, what each
+half says with the line of the rule, and which rule nearly matched.
+
+Reports go to any number of files at once (-o junit=FILE): human, json (a line an object), junit, tap,
+github, gitlab, markdown, sarif. Without a file -o takes the standard output.
+
+A test marked todo may fail; one that passes is reported.`,
 		Args: paths,
 	}
-	f := addFormat(c, human, asJSON, sarif, github)
-	folders := addGuardrails(c)
-	today := addToday(c)
-	pattern := c.Flags().String("run", "", "run only the tests whose name the regular expression matches")
+	t := &testRun{streams: s}
+	t.format = addFormat(c, human, asJSON, sarif, github)
+	t.today = addToday(c)
+	t.guardrails = addGuardrails(c)
+	t.plan = addPlan(c)
+	c.Flags().VarP(&t.outputs, "output", "o", "write a report (repeatable)")
+	watch := c.Flags().Bool("watch", false, "run again whenever a file changes, until interrupted")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		name, err := regexp.Compile(*pattern)
-		if err != nil {
-			return usageError{fmt.Errorf("--run: %w", err)}
-		}
-		set, err := read(c.Context(), s, args, *folders, today)
-		if err != nil {
+		if err := t.plan.prepare(s.now()); err != nil {
 			return err
 		}
-		if set.module == nil {
-			return set.report(s, *f, set.summary())
+		if *watch {
+			return t.watch(c.Context(), args)
 		}
-		module := only(set.module, name)
-		if *pattern != "" && len(module.Tests) == 0 {
-			return usageError{fmt.Errorf("--run: no test matches %s", *pattern)}
-		}
-		results := policytest.Run(module, policytest.Options{})
-		set.list = append(set.list, complaints(results)...)
-		set.list.Sort(module.Files)
-		return set.report(s, *f, testSummary(len(module.Tests), results))
+		return t.run(c.Context(), args)
 	}
 	return c
 }
 
-// report writes the diagnostics of a test run and a last line; its error is the exit code.
-func (set *policies) report(s streams, f format, last string) error {
-	if err := writeDiagnostics(s.out, f, set.list, set.files); err != nil {
+// testRun is mpol test as the command line asks for it.
+type testRun struct {
+	streams    streams
+	format     *format
+	today      *day
+	guardrails *[]string
+	plan       *plan
+	outputs    outputs
+}
+
+// run reads the policies, runs their tests once and reports.
+func (t *testRun) run(ctx context.Context, args []string) error {
+	set, err := read(ctx, t.streams, args, *t.guardrails, t.today)
+	if err != nil {
 		return err
 	}
-	if f == human {
-		if _, err := fmt.Fprintln(s.out, last); err != nil {
+	module := set.module
+	if module == nil {
+		module = &check.Module{}
+	}
+	r := policytest.NewReport(module, set.text)
+	r.Wrong, r.WrongSummary = set.list, set.summary()
+	if set.module == nil {
+		if err := t.outputs.write(t.streams, *t.format, r); err != nil {
 			return err
 		}
-	}
-	switch {
-	case set.module == nil:
 		return outcome(exitPolicy)
-	case set.list.HasErrors():
+	}
+	tests, err := t.plan.pick(module)
+	if err != nil {
+		return err
+	}
+	if err := t.plan.perform(ctx, module, tests, r, t.streams.now); err != nil {
+		return err
+	}
+	if err := t.outputs.write(t.streams, *t.format, r); err != nil {
+		return err
+	}
+	if r.Failed() {
 		return outcome(exitFailed)
 	}
 	return nil
 }
 
-// only returns m with the tests whose names match.
-func only(m *check.Module, name *regexp.Regexp) *check.Module {
-	some := *m
-	some.Tests = slices.DeleteFunc(slices.Clone(m.Tests), func(t *check.Test) bool { return !name.MatchString(t.Name) })
-	return &some
-}
-
-// complaints returns a diagnostic for each result that is no pass; the halves are its other places.
-func complaints(results []policytest.Result) diag.List {
-	var list diag.List
-	for _, r := range results {
-		if r.Status == policytest.Pass {
-			continue
+// text returns the text of a file that was read.
+func (set *policies) text(name string) []byte {
+	for _, f := range set.files {
+		if f.Name == name {
+			return f.Text
 		}
-		d := diag.Diagnostic{
-			Code: codeTestFailed, Span: r.Span, Summary: fmt.Sprintf("test %q: %s", r.Test, r.Summary), Help: r.Help,
-		}
-		if r.Status == policytest.Error {
-			d.Code = codeTestUnclear
-		}
-		d.Related = append(related("egress", r.Egress), related("ingress", r.Ingress)...)
-		list = append(list, d)
 	}
-	return list
-}
-
-// related says what a half says and where; nothing for a half that does not exist.
-func related(direction string, h policytest.Half) []diag.Related {
-	if h.Verdict == "" {
-		return nil
-	}
-	at := diag.Pos{Line: h.Source.Line, Column: h.Source.Column}
-	return []diag.Related{{
-		Span:    diag.Span{File: h.Source.File, Start: at, End: at},
-		Summary: fmt.Sprintf("%s: %s by %s", direction, h.Verdict, h.Rule),
-	}}
-}
-
-// testSummary says in one line how many tests ran and what became of their lines.
-func testSummary(tests int, results []policytest.Result) string {
-	counts := map[policytest.Status]int{}
-	for _, r := range results {
-		counts[r.Status]++
-	}
-	text := fmt.Sprintf("%s, %s: %d passed", count(tests, "test", "tests"), count(len(results), "line", "lines"), counts[policytest.Pass])
-	if n := counts[policytest.Fail]; n > 0 {
-		text += fmt.Sprintf(", %d failed", n)
-	}
-	if n := counts[policytest.Error]; n > 0 {
-		text += fmt.Sprintf(", %d unclear", n)
-	}
-	return text
+	return nil
 }

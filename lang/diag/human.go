@@ -41,12 +41,7 @@ func human(d Diagnostic, source func(string) []byte, color bool) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s: %s\n", visible(d.Span.String()), paint(tone, fmt.Sprintf("%s[%s]", d.Severity, d.Code)), visible(d.Summary))
-	if line, ok := sourceLine(source(d.Span.File), d.Span.Start); ok {
-		number := fmt.Sprint(d.Span.Start.Line)
-		pad := strings.Repeat(" ", len(number))
-		fmt.Fprintf(&b, " %s | %s\n", number, visible(line))
-		fmt.Fprintf(&b, " %s | %s%s\n", pad, indent(line, d.Span.Start.Column), paint(tone, carets(line, d.Span)))
-	}
+	b.WriteString(excerpt(source(d.Span.File), d.Span, tone, color))
 	if d.Help != "" {
 		fmt.Fprintf(&b, "  %s %s\n", paint(blue, "help:"), visible(d.Help))
 	}
@@ -54,6 +49,24 @@ func human(d Diagnostic, source func(string) []byte, color bool) string {
 		fmt.Fprintf(&b, "  %s: %s\n", visible(r.Span.String()), visible(r.Summary))
 	}
 	return b.String()
+}
+
+// Excerpt returns the line of text in which a span begins, with its number and a caret under the
+// span, as WriteHuman shows it; nothing if text has no such line.
+func Excerpt(text []byte, s Span, color bool) string { return excerpt(text, s, blue, color) }
+
+func excerpt(text []byte, s Span, tone string, color bool) string {
+	line, ok := sourceLine(text, s.Start)
+	if !ok {
+		return ""
+	}
+	under := carets(line, s)
+	if color {
+		under = tone + under + reset
+	}
+	number := fmt.Sprint(s.Start.Line)
+	pad := strings.Repeat(" ", len(number))
+	return fmt.Sprintf(" %s | %s\n %s | %s%s\n", number, visible(line), pad, indent(line, s.Start.Column), under)
 }
 
 // sourceLine returns the line of text that holds p, without its end.

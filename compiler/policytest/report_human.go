@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policytest
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"mpol/compiler/program"
+	"mpol/lang/diag"
+)
+
+// The codes of lines that did not pass.
+const (
+	CodeFailed  diag.Code = "test-failed"  // the policies say otherwise
+	CodeUnclear diag.Code = "test-unclear" // the line leaves open what the verdict depends on
+	CodeDone    diag.Code = "test-done"    // warning: a todo test passes
+)
+
+// Codes returns every code of this package.
+func Codes() []diag.Code { return []diag.Code{CodeFailed, CodeUnclear, CodeDone} }
+
+// Diagnostics returns what is wrong with the policies and one for each line of a test that failed; the halves are its other places. A
+// todo test that passes has a warning.
+func (r *Report) Diagnostics() diag.List {
+	list := slices.Clone(r.Wrong)
+	for i := range r.Blocks {
+		b := &r.Blocks[i]
+		if b.Done() {
+			list = append(list, diag.Diagnostic{
+				Code: CodeDone, Severity: diag.Warning, Span: firstLine(b.Test.Span), Help: "take the word todo away",
+				Summary: fmt.Sprintf("test %q passes and is still to do", b.Test.Name),
+			})
+		}
+		for _, l := range b.Lines {
+			if l.Status != Pass && !b.Test.Todo {
+				d := l.diagnostic()
+				d.Related = append(r.related(program.Egress, l.Egress), r.related(program.Ingress, l.Ingress)...)
+				list = append(list, d)
+			}
+		}
+	}
+	return list
+}
+
+// firstLine cuts a span off at the end of its first line.
+func firstLine(s diag.Span) diag.Span {
+	s.End = s.Start
+	return s
+}
+
+func (l *Line) diagnostic() diag.Diagnostic {
+	d := diag.Diagnostic{Code: CodeFailed, Span: l.Span, Summary: fmt.Sprintf("test %q: %s", l.Test, l.Summary), Help: l.Help}
+	if l.Status == Error {
+		d.Code = CodeUnclear
+	}
+	return d
+}
+
+// related says what a half says and where; nothing for a half that does not exist.
+func (r *Report) related(d program.Direction, h Half) []diag.Related {
+	if h.Verdict == "" {
+		return nil
+	}
+	at, ok := r.span(h.Source)
+	if !ok {
+		p := diag.Pos{Line: h.Source.Line, Column: h.Source.Column}
+		at = diag.Span{File: h.Source.File, Start: p, End: p}
+	}
+	return []diag.Related{{Span: at, Summary: fmt.Sprintf("%s: %s by %s", d, h.Verdict, h.Rule)}}
+}
+
+// WriteHuman writes for a terminal each line that did not pass: what was expected and what came, the
+// rule of each half, what nearly matched, and an edit if one is known; then the summary.
+func (r *Report) WriteHuman(w io.Writer, color bool) error {
+	var b strings.Builder
+	if err := diag.WriteHuman(&b, r.Wrong, r.Text, color); err != nil {
+		return err
+	}
+	for i := range r.Blocks {
+		block := &r.Blocks[i]
+		for j := range block.Lines {
+			if l := &block.Lines[j]; l.Status != Pass && !block.Test.Todo {
+				if err := r.humanLine(&b, l, color); err != nil {
+					return err
+				}
+			}
+		}
+		if block.Done() {
+			fmt.Fprintf(&b, "%s: test %q passes and is still to do: take the word todo away\n", block.Test.Span, block.Test.Name)
+		}
+	}
+	b.WriteString(r.Summary() + "\n")
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+func (r *Report) humanLine(b *strings.Builder, l *Line, color bool) error {
+	if err := diag.WriteHuman(b, diag.List{l.diagnostic()}, r.Text, color); err != nil {
+		return err
+	}
+	for d, h := range l.halves() {
+		fmt.Fprintf(b, "  %s: %s: %s by %s\n", h.Source, d, h.Verdict, h.Rule)
+		if at, ok := r.span(h.Source); ok {
+			b.WriteString(diag.Excerpt(r.Text(h.Source.File), at, color))
+		}
+	}
+	for _, near := range l.Near {
+		fmt.Fprintf(b, "  near: %s\n", near)
+	}
+	if l.Edit != nil {
+		fmt.Fprintf(b, "  edit: %s: %s; the line passes then, and no other fails\n%s", l.Edit.Span, l.Edit.Says, l.Edit.diff(r.Text))
+	}
+	return nil
+}
+
+// diff shows the lines that an edit changes, before and after.
+func (e *Edit) diff(text func(string) []byte) string {
+	before := string(text(e.Span.File))
+	if e.Span.End.Offset > len(before) {
+		return ""
+	}
+	start := strings.LastIndexByte(before[:e.Span.Start.Offset], '\n') + 1
+	end := len(before)
+	if i := strings.IndexByte(before[e.Span.End.Offset:], '\n'); i >= 0 {
+		end = e.Span.End.Offset + i
+	}
+	after := before[start:e.Span.Start.Offset] + e.Text + before[e.Span.End.Offset:end]
+	var b strings.Builder
+	for line := range strings.SplitSeq(before[start:end], "\n") {
+		if !strings.Contains("\n"+after+"\n", "\n"+line+"\n") {
+			fmt.Fprintf(&b, "    - %s\n", line)
+		}
+	}
+	for line := range strings.SplitSeq(after, "\n") {
+		mark := "+"
+		if strings.Contains("\n"+before[start:end]+"\n", "\n"+line+"\n") {
+			mark = " "
+		}
+		fmt.Fprintf(&b, "    %s %s\n", mark, line)
+	}
+	return b.String()
+}

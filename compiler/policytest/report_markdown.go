@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policytest
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"unicode"
+
+	"mpol/compiler/program"
+)
+
+// halves yields the halves that exist, egress first.
+func (l *Line) halves() iter.Seq2[program.Direction, Half] {
+	return func(yield func(program.Direction, Half) bool) {
+		if l.Egress.Verdict != "" && !yield(program.Egress, l.Egress) {
+			return
+		}
+		if l.Ingress.Verdict != "" {
+			yield(program.Ingress, l.Ingress)
+		}
+	}
+}
+
+// WriteMarkdown writes a summary for a page such as that of a CI job: a table of the tests and what
+// failed in them.
+func (r *Report) WriteMarkdown(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## Policy tests\n\n%s\n\n", cell(r.Summary()))
+	for _, d := range r.Wrong {
+		fmt.Fprintf(&b, "- %s: %s: %s\n", cell(d.Span.String()), d.Severity, cell(d.Summary))
+	}
+	if len(r.Blocks) > 0 {
+		b.WriteString("| test | lines | result |\n| --- | ---: | --- |\n")
+	}
+	for i := range r.Blocks {
+		block := &r.Blocks[i]
+		result := "passed"
+		switch {
+		case block.Done():
+			result = "passed, and is still to do"
+		case block.Test.Todo:
+			result = "to do"
+		case block.Failed():
+			result = "**failed**"
+		}
+		fmt.Fprintf(&b, "| %s | %d | %s |\n", cell(block.Test.Name), len(block.Lines), result)
+	}
+	for _, block := range r.Blocks {
+		for _, l := range block.Lines {
+			if l.Status == Pass || block.Test.Todo {
+				continue
+			}
+			fmt.Fprintf(&b, "\n### %s\n\n%s\n\n", cell(l.Span.String()), fence(l.Text))
+			fmt.Fprintf(&b, "%s\n\n", cell(l.Summary))
+			for d, h := range l.halves() {
+				fmt.Fprintf(&b, "- %s: %s by %s, %s\n", d, h.Verdict, cell(h.Rule), cell(h.Source.String()))
+			}
+			for _, near := range l.Near {
+				fmt.Fprintf(&b, "- near: %s\n", cell(near))
+			}
+			if l.Edit != nil {
+				fmt.Fprintf(&b, "\n%s:\n\n%s\n", cell(l.Edit.Says), fence(strings.TrimRight(l.Edit.diff(r.Text), "\n")))
+			}
+		}
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// cell escapes text so that Markdown shows it as it is, in a table too.
+func cell(s string) string {
+	var b strings.Builder
+	for _, c := range s {
+		switch {
+		case c == '\n' || c == '\r':
+			c = ' '
+		case !unicode.IsPrint(c):
+			c = unicode.ReplacementChar
+		}
+		if strings.ContainsRune("\\`*_{}[]<>#|!~&", c) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// fence returns a block that shows text as it is.
+func fence(text string) string {
+	ticks := "```"
+	for strings.Contains(text, ticks) {
+		ticks += "`"
+	}
+	return ticks + "mpol\n" + text + "\n" + ticks
+}
