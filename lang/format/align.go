@@ -26,44 +26,38 @@ func (p *printer) align() {
 	alignRun(run)
 }
 
-// alignRun aligns neighbours column by column and then their comments.
+// alignRun aligns neighbours column by column, those that have it, and then their comments.
 func alignRun(run []*line) {
 	for _, l := range run {
 		l.text = l.cells[0]
 	}
 	for column := 1; ; column++ {
-		more := false
-		stretches(run, func(l *line) bool { return len(l.cells) > column }, func(rows []*line) {
-			more = true
-			pad(rows, func(l *line) int { return rest(l, column) })
-			for _, l := range rows {
-				if l.text != "" {
-					l.text += " "
-				}
-				l.text += l.cells[column]
-			}
-		})
-		if !more {
+		rows := those(run, func(l *line) bool { return len(l.cells) > column })
+		if len(rows) == 0 {
 			break
 		}
+		pad(rows, func(l *line) int { return rest(l, column) })
+		for _, l := range rows {
+			if l.text != "" {
+				l.text += " "
+			}
+			l.text += l.cells[column]
+		}
 	}
-	stretches(run, func(l *line) bool { return l.comment != "" }, func(rows []*line) {
+	if rows := those(run, func(l *line) bool { return l.comment != "" }); len(rows) > 0 {
 		pad(rows, func(*line) int { return 0 })
-	})
+	}
 }
 
-// stretches calls each with the neighbours that have a property, stretch by stretch.
-func stretches(run []*line, has func(*line) bool, each func([]*line)) {
-	for lo := 0; lo < len(run); lo++ {
-		hi := lo
-		for hi < len(run) && has(run[hi]) {
-			hi++
-		}
-		if hi > lo {
-			each(run[lo:hi])
-			lo = hi
+// those returns the rows that have a property.
+func those(run []*line, has func(*line) bool) []*line {
+	var rows []*line
+	for _, l := range run {
+		if has(l) {
+			rows = append(rows, l)
 		}
 	}
+	return rows
 }
 
 // rest returns the columns that a row needs from one of its cells on.
