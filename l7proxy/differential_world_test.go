@@ -156,7 +156,7 @@ default deny
 workload web = app = "web"
 workload api = app = "api"
 domains mine = "shop.example.com", "*.cdn.example.com" except "no.cdn.example.com"
-policy guard for web {
+policy zguard for web {
   egress {
 %s  }
 }
@@ -175,7 +175,7 @@ policy api for api {
 		t.Fatalf("the policy has errors: %v\n%s", append(diags, more...), text)
 	}
 	for _, q := range m.Policies {
-		if q.Name == "diff.guard" {
+		if q.Name == "diff.zguard" {
 			q.Tier = 0 // admin
 		}
 	}

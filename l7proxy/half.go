@@ -3,7 +3,9 @@
 package l7proxy
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	"google.golang.org/protobuf/proto"
@@ -11,7 +13,8 @@ import (
 	"mpol/compiler/program"
 )
 
-// policies maps a rule's key to what it matches. Envoy tries them in the order of their names.
+// policies maps a name, made of a rule's key, to what the rule matches. Envoy tries them in the order
+// of their names and reports the first that matches.
 type policies map[string]*rbacv3.Policy
 
 func (ps policies) add(key string, p *rbacv3.Permission) {
@@ -55,18 +58,18 @@ type judgement struct {
 // default is not to pass on is never asked.
 func judge(kind program.L7Kind, h *program.Half) *judgement {
 	j := &judgement{deny: policies{}, allow: policies{}}
-	for _, tier := range h.Tiers {
+	for n, tier := range h.Tiers {
 		earlier := j.allow.permissions()
 		for i := range tier.Deny {
 			r := &tier.Deny[i]
-			j.deny.add(r.Key, allOf(matcher{kind: kind, deny: true}.rule(r), not(earlier)))
+			j.deny.add(inTier(n, r.Key), allOf(matcher{kind: kind, deny: true}.rule(r), not(earlier)))
 		}
 		for i := range tier.Allow {
 			r := &tier.Allow[i]
-			j.allow.add(r.Key, matcher{kind: kind}.rule(r))
+			j.allow.add(inTier(n, r.Key), matcher{kind: kind}.rule(r))
 		}
 		if tier.Default == program.Allow {
-			j.allow.add(defaultKey, always())
+			j.allow.add(inTier(n, defaultKey), always())
 		}
 		if tier.Default != program.Pass {
 			break
@@ -76,8 +79,21 @@ func judge(kind program.L7Kind, h *program.Half) *judgement {
 }
 
 // defaultKey names, in the log, what no rule of a half allowed or what a tier's default allowed. It
-// sorts behind every rule's key.
+// sorts behind every rule's name.
 const defaultKey = "~default"
+
+// inTier names a policy such that the tier that decides is the one that is reported. Rules' keys have
+// no slashes.
+func inTier(n int, key string) string { return fmt.Sprintf("%02d/%s", n, key) }
+
+// ruleKey returns the key of the rule behind a policy's name, empty for what is no rule.
+func ruleKey(policy string) string {
+	key := policy[strings.LastIndexByte(policy, '/')+1:]
+	if key == defaultKey {
+		return ""
+	}
+	return key
+}
 
 // both makes the judgement that passes what j and k pass. The allows stay those of k; what j does
 // not allow is denied.

@@ -37,8 +37,7 @@ type Request struct {
 	Details string
 	// Denied: it was refused by the rule whose key is Rule, or, when that is empty, because no rule
 	// of Half allowed it; "refused:..." stands for what cannot be judged and has no half. Not denied:
-	// Rule of Half allowed it, of egress where both halves exist. For TLS, Half is set only without
-	// a rule.
+	// Rule of Half allowed it, of egress where both halves exist.
 	Denied bool
 	Rule   string
 	Half   string // "egress", "ingress" or empty
@@ -175,8 +174,8 @@ func (r *Request) blameName(c *dataaccesslogv3.AccessLogCommon) (id string) {
 		policy, _, _ = strings.Cut(denied, "]")
 	}
 	r.Rule = ruleKey(policy)
-	if r.Rule == "" {
-		r.Half = strings.TrimPrefix(strings.TrimPrefix(policy, defaultKey), "-")
+	if half, _, found := strings.Cut(policy, "/"); found {
+		r.Half = half
 	}
 	return id
 }
@@ -186,14 +185,6 @@ func (r *Request) refuse(reason string) {
 	if !r.Denied {
 		r.Denied, r.Half, r.Rule = true, "", refusedByEnvoy+reason
 	}
-}
-
-// ruleKey is empty for what is no rule.
-func ruleKey(policy string) string {
-	if strings.HasPrefix(policy, defaultKey) {
-		return ""
-	}
-	return policy
 }
 
 func addrPort(a *corev3.Address) netip.AddrPort {

@@ -126,7 +126,7 @@ func (m *merged) names(id string, own portRange) *networkrbacv3.RBAC {
 		}
 		deny.join(half.judgement.deny, half.name)
 		allow.join(half.judgement.allow, half.name)
-		deny.add(defaultKey+"-"+half.name, not(half.judgement.allow.permissions()))
+		deny.add(half.name+"/"+defaultKey, not(half.judgement.allow.permissions()))
 	}
 	return &networkrbacv3.RBAC{
 		StatPrefix:            "profile",
@@ -136,14 +136,11 @@ func (m *merged) names(id string, own portRange) *networkrbacv3.RBAC {
 	}
 }
 
-// join adds the policies of a half, whose default is named after it.
+// join adds the policies of a half, named after it: those of egress come first.
 func (ps policies) join(of policies, half string) {
 	for key, policy := range of {
-		if key == defaultKey {
-			key += "-" + half
-		}
 		for _, p := range policy.Permissions {
-			ps.add(key, p)
+			ps.add(half+"/"+key, p)
 		}
 	}
 }
