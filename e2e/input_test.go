@@ -54,6 +54,7 @@ func mistakes() []mistake {
 		{name: "missing cgroup", old: "cgroup: daemon}", new: "cgroup: nosuch}", code: 3, want: []string{"workload daemon", "nosuch"}},
 		{name: "missing uplink", old: "uplinks: [uplink]", new: "uplinks: [nosuch0]", code: 3, want: []string{"uplink nosuch0"}},
 		{name: "missing Envoy", old: "/.tools/envoy", new: "/.tools/nosuch", code: 3, want: []string{"nosuch", "Envoy", "make setup"}},
+		{name: "Envoy that is none", old: "/.tools/envoy", new: "/go.mod", code: 3, want: []string{"go.mod", "Envoy", "make setup"}},
 		{name: "missing policies", old: "policies: [policies]", new: "policies: [nosuch]", code: 3, want: []string{"nosuch", "no such file"}},
 		{name: "folder without policies", files: map[string]string{"README": "empty\n"}, code: 3, want: []string{"no .mpol file"}},
 		{name: "unreadable policies", files: map[string]string{"a.mpol/x": "a folder\n"}, code: 3, want: []string{"no .mpol file"}},

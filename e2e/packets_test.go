@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -143,5 +144,40 @@ func TestSpoof(t *testing.T) {
 				return nil
 			}))
 		})
+	}
+}
+
+// TestCgroups tries processes that live elsewhere than a workload: below it they belong to it,
+// beside it they belong to nobody and are denied, and outside all of it nobody judges them.
+func TestCgroups(t *testing.T) {
+	t.Parallel()
+	n := start(t, setup{policy: packetsPolicy})
+	two := n.Workloads[1]
+	_, err := two.Echo(netip.AddrPortFrom(two.IPv4, 7000), netip.AddrPortFrom(two.IPv6, 7000))
+	check(t, err)
+	own := n.Service(daemon).Cgroup
+	below, err := own.Sub("worker/deep")
+	check(t, err)
+	beside, err := (&lab.Cgroup{Path: filepath.Dir(own.Path)}).Sub("other")
+	check(t, err)
+	outside, err := n.Cgroup.Sub("elsewhere")
+	check(t, err)
+	try := func(cgroup *lab.Cgroup, address netip.Addr) string {
+		return tcp(t, lab.Client{Host: n.World.Node, Cgroup: cgroup}, netip.AddrPortFrom(address, 7000))
+	}
+	for _, address := range []netip.Addr{two.IPv4, two.IPv6} {
+		compare(t,
+			step{"the workload", try(own, address), lab.Answered},
+			step{"below it", try(below, address), lab.Answered},
+			step{"beside it", noAnswer(try(beside, address)), "no answer"},
+			step{"outside: the node itself, which two lets not in", noAnswer(try(outside, address)), "no answer"})
+	}
+	for _, loopback := range []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()} {
+		_, err := n.World.Node.Echo(netip.AddrPortFrom(loopback, 7000))
+		check(t, err)
+		compare(t,
+			step{"outside, to the node itself", try(outside, loopback), lab.Answered},
+			step{"the workload, to the node itself", noAnswer(try(own, loopback)), "no answer"},
+			step{"beside it, to the node itself", noAnswer(try(beside, loopback)), "no answer"})
 	}
 }
