@@ -18,10 +18,29 @@ import (
 
 // encoder turns Go values into values of Rego as their JSON tags say, but without null: a nil slice
 // is an empty array, so that a guardrail may count what is not there, and a field with a nil pointer
-// is left out. A span is one text, so that places cost little; encoder notes which text is which.
+// is left out. A span is one text, so that places cost little; an encoder with a map notes in it
+// which text is which.
 type encoder struct {
-	shapes map[reflect.Type][]field
+	shapes map[reflect.Type]*shape
 	spans  map[string]diag.Span
+}
+
+// shape is what is known of a type.
+type shape struct {
+	span, text, json bool // how it shows itself
+	fields           []field
+}
+
+func (e *encoder) shape(t reflect.Type) *shape {
+	s := e.shapes[t]
+	if s == nil {
+		s = &shape{span: t == reflect.TypeFor[diag.Span](), text: asText(t), json: asJSON(t)}
+		if t.Kind() == reflect.Struct && !s.text && !s.json {
+			s.fields = fields(t)
+		}
+		e.shapes[t] = s
+	}
+	return s
 }
 
 // place writes s as a guardrail sees it: file:line:column-line:column.
@@ -112,14 +131,14 @@ func asJSON(t reflect.Type) bool {
 
 // encode returns v as a term.
 func (e *encoder) encode(v reflect.Value) (*ast.Term, error) {
-	t := v.Type()
+	s := e.shape(v.Type())
 	switch {
-	case t == reflect.TypeFor[diag.Span]():
+	case s.span:
 		return e.span(v.Interface().(diag.Span)), nil
-	case asText(t):
+	case s.text:
 		text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
 		return ast.StringTerm(string(text)), err
-	case asJSON(t):
+	case s.json:
 		text, err := json.Marshal(v.Interface())
 		if err != nil {
 			return nil, err
@@ -129,7 +148,7 @@ func (e *encoder) encode(v reflect.Value) (*ast.Term, error) {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
-			return nil, fmt.Errorf("a nil %s stands where a value must", t)
+			return nil, fmt.Errorf("a nil %s stands where a value must", v.Type())
 		}
 		return e.encode(v.Elem())
 	case reflect.Slice, reflect.Array:
@@ -137,7 +156,7 @@ func (e *encoder) encode(v reflect.Value) (*ast.Term, error) {
 	case reflect.Map:
 		return e.mapping(v)
 	case reflect.Struct:
-		return e.object(v)
+		return e.object(v, s)
 	case reflect.String:
 		return ast.StringTerm(v.String()), nil
 	case reflect.Bool:
@@ -151,12 +170,14 @@ func (e *encoder) encode(v reflect.Value) (*ast.Term, error) {
 	case v.CanFloat():
 		return ast.FloatNumberTerm(v.Float()), nil
 	}
-	return nil, fmt.Errorf("a value of the type %s cannot be shown", t)
+	return nil, fmt.Errorf("a value of the type %s cannot be shown", v.Type())
 }
 
 func (e *encoder) span(s diag.Span) *ast.Term {
 	text := place(s)
-	e.spans[text] = s
+	if e.spans != nil {
+		e.spans[text] = s
+	}
 	return ast.StringTerm(text)
 }
 
@@ -187,14 +208,9 @@ func (e *encoder) mapping(v reflect.Value) (*ast.Term, error) {
 	return ast.ObjectTerm(pairs...), nil
 }
 
-func (e *encoder) object(v reflect.Value) (*ast.Term, error) {
-	t := v.Type()
-	if _, ok := e.shapes[t]; !ok {
-		e.shapes[t] = fields(t)
-	}
-	shape := e.shapes[t]
-	pairs := make([][2]*ast.Term, 0, len(shape))
-	for _, f := range shape {
+func (e *encoder) object(v reflect.Value, s *shape) (*ast.Term, error) {
+	pairs := make([][2]*ast.Term, 0, len(s.fields))
+	for _, f := range s.fields {
 		value := v.FieldByIndex(f.index)
 		if f.omits(value) {
 			continue

@@ -24,8 +24,9 @@ import (
 type Options struct {
 	// Guardrails run in this order; nil stands for Builtin.
 	Guardrails []Guardrail
-	// Deadline ends the evaluation of one guardrail, which then counts as failed. Zero is five
-	// seconds.
+	// Deadline ends the evaluation of one guardrail, which then counts as failed. Zero is ten seconds
+	// and two milliseconds more for each policy: a hundred times what a built-in one takes, so that
+	// a busy machine does not refuse a good policy.
 	Deadline time.Duration
 }
 
@@ -41,7 +42,7 @@ func Run(ctx context.Context, m *check.Module, opt Options) (diag.List, error) {
 		}
 	}
 	if opt.Deadline == 0 {
-		opt.Deadline = 5 * time.Second
+		opt.Deadline = 10*time.Second + time.Duration(len(m.Policies))*2*time.Millisecond
 	}
 	for i, g := range gs {
 		if slices.ContainsFunc(gs[:i], func(o Guardrail) bool { return o.Name == g.Name || o.File == g.File }) {
@@ -123,19 +124,33 @@ func (g *compiled) run(ctx context.Context, doc *document, deadline time.Duratio
 	return list, nil
 }
 
-// document is the input of all guardrails of a run, and its places.
+// document is the input of all guardrails of a run.
 type document struct {
+	input input
 	value ast.Value
-	spans map[string]diag.Span
+	// spans are the places of the input, made at the first one that a guardrail names.
+	spans func() map[string]diag.Span
 }
 
 func newDocument(m *check.Module) (*document, error) {
-	e := encoder{shapes: map[reflect.Type][]field{}, spans: map[string]diag.Span{}}
-	term, err := e.encode(reflect.ValueOf(input{Version: inputVersion, Module: m}))
+	d := &document{input: input{Version: inputVersion, Module: m}}
+	term, err := d.encode(nil)
 	if err != nil {
 		return nil, fmt.Errorf("write module for guardrails: %w", err)
 	}
-	return &document{value: term.Value, spans: e.spans}, nil
+	d.value = term.Value
+	d.spans = sync.OnceValue(func() map[string]diag.Span {
+		spans := map[string]diag.Span{}
+		_, _ = d.encode(spans) // went well before
+		return spans
+	})
+	return d, nil
+}
+
+// encode returns the input as a term and notes its places in spans, unless that is nil.
+func (d *document) encode(spans map[string]diag.Span) (*ast.Term, error) {
+	e := encoder{shapes: map[reflect.Type]*shape{}, spans: spans}
+	return e.encode(reflect.ValueOf(d.input))
 }
 
 // violation is one element of a guardrail's sets.
@@ -160,7 +175,7 @@ func (d *document) decode(g Guardrail, s set, answer any) (diag.List, error) {
 	}
 	var list diag.List
 	for _, v := range vs {
-		at, known := d.spans[v.Span]
+		at, known := d.spans()[v.Span]
 		switch {
 		case v.Message == "" || v.Help == "":
 			return nil, fmt.Errorf("an element of %s lacks its message or its help", s.name)

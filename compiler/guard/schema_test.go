@@ -110,7 +110,7 @@ func TestEncode(t *testing.T) {
 		inner: inner{Deep: "d"}, Some: &inner{Deep: "s"}, Span: span(7), Text: diag.Warning,
 		Map: map[string]int{"a": -1}, Any: "x", Float: 0.5, Flag: true, Big: 65535, Own: 4, Plain: 3,
 	}
-	e := encoder{shapes: map[reflect.Type][]field{}, spans: map[string]diag.Span{}}
+	e := encoder{shapes: map[reflect.Type]*shape{}, spans: map[string]diag.Span{}}
 	got, err := e.encode(reflect.ValueOf(v))
 	if err != nil {
 		t.Fatalf("encode: %v", err)
