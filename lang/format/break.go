@@ -77,19 +77,20 @@ func (p *printer) member(ps []piece, indent int) {
 
 // fill prints pieces on as many lines as it takes, all but the first at hanging.
 func (p *printer) fill(ps []piece, indent, hanging int, blank bool) {
-	text, at := "", indent
+	var text []byte
+	at := indent
 	flush := func() {
-		if text != "" {
-			p.add(line{indent: at, text: text, blank: blank})
+		if len(text) > 0 {
+			p.add(line{indent: at, text: string(text), blank: blank})
 		}
-		text, at, blank = "", hanging, false
+		text, at, blank = text[:0], hanging, false
 	}
 	for lo := 0; lo < len(ps); {
 		hi := lo + 1
 		for hi < len(ps) && !breaksBefore(ps, hi) {
 			hi++
 		}
-		if unit, _ := flat(ps[lo:hi]); text != "" && at+utf8.RuneCountInString(text)+1+utf8.RuneCountInString(unit) > width {
+		if unit, _ := flat(ps[lo:hi]); len(text) > 0 && at+utf8.RuneCount(text)+1+utf8.RuneCountInString(unit) > width {
 			flush()
 		}
 		for ; lo < hi; lo++ {
@@ -97,10 +98,10 @@ func (p *printer) fill(ps []piece, indent, hanging int, blank bool) {
 				flush()
 				p.comments(ps[lo], hanging, false)
 			}
-			if text != "" && spaced(ps, lo) {
-				text += " "
+			if len(text) > 0 && spaced(ps, lo) {
+				text = append(text, ' ')
 			}
-			text += ps[lo].text()
+			text = append(text, ps[lo].text()...)
 		}
 	}
 	flush()
