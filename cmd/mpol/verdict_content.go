@@ -12,18 +12,28 @@ import (
 
 // fill makes the request of a flow.
 func (h *httpLine) fill(v *verdict.Flow) error {
-	if h.Method == "" || h.Path == "" {
+	if h.Method == "" || h.Path == "" && h.Method != "CONNECT" {
 		return errors.New("http needs a method and a path")
 	}
 	v.HTTP = &verdict.HTTP{Method: h.Method, Path: h.Path, Host: h.Host}
+	changes := false
 	for _, line := range h.Headers {
 		if len(line) != 2 {
 			return fmt.Errorf("a header is a list of name and value, not of %d texts", len(line))
 		}
-		if strings.EqualFold(line[0], "upgrade") {
-			v.HTTP.Upgrade = strings.ToLower(line[1])
+		name, value := line[0], strings.Trim(line[1], " \t")
+		v.HTTP.Headers = append(v.HTTP.Headers, verdict.Header{Name: name, Value: value})
+		switch {
+		case strings.EqualFold(name, "upgrade"):
+			v.HTTP.Upgrade = strings.ToLower(value)
+		case strings.EqualFold(name, "connection"):
+			for token := range strings.SplitSeq(value, ",") {
+				changes = changes || strings.EqualFold(strings.Trim(token, " \t"), "upgrade")
+			}
 		}
-		v.HTTP.Headers = append(v.HTTP.Headers, verdict.Header{Name: line[0], Value: line[1]})
+	}
+	if !changes {
+		v.HTTP.Upgrade = "" // RFC 9110, section 7.8: without the connection option it asks for nothing
 	}
 	return nil
 }

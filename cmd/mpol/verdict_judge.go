@@ -19,8 +19,8 @@ import (
 type judge struct {
 	scene *scene
 	rules program.Rules
-	files []string
-	text  map[string][]byte // of the files
+	eval  *verdict.Evaluator // of rules
+	text  map[string][]byte  // of the files
 }
 
 // newJudge reads policies and inventory. What is wrong or doubtful it has said when it returns.
@@ -46,8 +46,8 @@ func newJudge(s streams, paths []string, inventory string) (*judge, error) {
 		sc.inv.Resolvers = unstated(set.module, sc)
 	}
 	j := &judge{scene: sc, rules: compiler.Resolve(set.module, sc.inv), text: map[string][]byte{}}
+	j.eval = verdict.New(&j.rules)
 	for _, f := range set.files {
-		j.files = append(j.files, f.Name)
 		j.text[f.Name] = f.Text
 	}
 	for _, name := range j.ungoverned() {
@@ -173,7 +173,7 @@ func (j *judge) ways(f *flowLine) ([]way, error) {
 // way judges a flow between two addresses by what its client has looked up.
 func (j *judge) way(f verdict.Flow) way {
 	f.Names = j.scene.held[held{j.scene.holder(f.From), f.To.Addr}]
-	return way{flow: f, verdict: verdict.Decide(&j.rules, f)}
+	return way{flow: f, verdict: j.eval.Decide(f)}
 }
 
 // toName judges a flow to a DNS name: the question for it, then each address of the answer that the
@@ -205,20 +205,20 @@ func (j *judge) toName(f *flowLine, from []verdict.End, flow verdict.Flow) ([]wa
 	return ways, nil
 }
 
-// question asks the node's resolvers for a name and reports whether all of them may not be asked.
+// question asks every resolver for a name and reports whether none of them may be asked.
 func (j *judge) question(from verdict.End, name program.Name) (way, bool) {
-	const portDNS, typeA, typeAAAA = 53, 1, 28
-	f := verdict.Flow{From: from, Proto: program.ProtoUDP, Port: portDNS, Question: &verdict.Question{Name: name, Type: typeA}}
+	const typeA, typeAAAA = 1, 28
+	f := verdict.Flow{From: from, Question: &verdict.Question{Name: name, Type: typeA}}
 	if !from.Addr.Is4() {
 		f.Question.Type = typeAAAA
 	}
 	refused := way{}
-	for _, r := range j.scene.inv.Resolvers {
-		if r.Is4() != from.Addr.Is4() {
+	for _, s := range j.servers() {
+		if s.end.Addr.Is4() != from.Addr.Is4() {
 			continue
 		}
-		f.To = verdict.End{Addr: r}
-		w := way{flow: f, verdict: verdict.Decide(&j.rules, f), asked: true}
+		f.To, f.Proto, f.Port = s.end, s.l4.Proto, s.l4.First
+		w := way{flow: f, verdict: j.eval.Decide(f), asked: true}
 		if w.verdict.Action != verdict.Deny {
 			return way{}, false
 		}
@@ -227,4 +227,57 @@ func (j *judge) question(from verdict.End, name program.Name) (way, bool) {
 		}
 	}
 	return refused, refused.asked
+}
+
+// server is where questions are asked.
+type server struct {
+	end verdict.End
+	l4  program.L4
+}
+
+// servers returns the resolvers of the node, then those that rules name.
+func (j *judge) servers() []server {
+	const portDNS = 53
+	var out []server
+	for _, a := range j.scene.inv.Resolvers {
+		out = append(out, server{verdict.End{Addr: a}, program.L4{Proto: program.ProtoUDP, First: portDNS, Last: portDNS}})
+	}
+	for _, p := range j.rules.Policies {
+		if p.Egress == nil {
+			continue
+		}
+		for _, r := range p.Egress.Rules {
+			for _, res := range r.Resolvers {
+				for _, e := range j.resolverEnds(res) {
+					for _, l4 := range res.L4 {
+						out = append(out, server{e, l4})
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// resolverEnds returns where a declared resolver answers; of a prefix its first address.
+func (j *judge) resolverEnds(r program.Resolver) []verdict.End {
+	var out []verdict.End
+	for _, p := range r.Peers.Include {
+		switch p.Kind {
+		case program.PeerPrefix:
+			out = append(out, verdict.End{Addr: p.Prefix.Addr()})
+		case program.PeerHost:
+			for _, a := range j.scene.inv.Node {
+				out = append(out, verdict.End{Addr: a})
+			}
+		case program.PeerSelector:
+			for i := range j.scene.inv.Workloads {
+				if w := &j.scene.inv.Workloads[i]; meets(p.Selector, w) {
+					ends, _ := j.scene.find(w.Name)
+					out = append(out, ends...)
+				}
+			}
+		}
+	}
+	return out
 }

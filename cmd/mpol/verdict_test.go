@@ -15,6 +15,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"go.yaml.in/yaml/v3"
+
+	"mpol/compiler/verdict"
 )
 
 // fits reports whether a document fits a schema of docs/schemas.
@@ -50,6 +52,8 @@ workload api = app = "api"
 policy api for api { ingress {
   site: allow from web on tcp/8080 http { GET "/site/**" }
   any:  allow from workloads on tcp/80
+  rpc:  allow from web on tcp/9000 grpc { "pay.v1.Pay/*" }
+  live: allow from web on tcp/8081 http { GET "/ws" upgrade "websocket", GET "/h" header "x-key" = "v" }
 } }
 policy web for web { egress {
   api:  allow to api on any
@@ -88,6 +92,12 @@ func TestFlows(t *testing.T) {
 		{`{"from":"web-1","to":"api-1","l4":"tcp/8080","http":{"method":"GET","path":"/site/../x","headers":[["a","b"],["a","c"]]}}`, "deny ingress app.default default"},
 		{`{"from":"web-1","to":"api-1","l4":"tcp/8080","http":{"method":"GET","path":"/%2f"}}`, "deny   refused"},
 		{`{"from":"web-1","to":"api-1","l4":"tcp/8080","sni":"a"}`, "deny   unreadable"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/9000","grpc":"pay.v1.Pay/Charge"}`, "allow ingress p.api.rpc rule"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/9000","grpc":"pay.v1.Refund/Charge"}`, "deny ingress app.default default"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/8081","http":{"method":"GET","path":"/ws","headers":[["Connection","keep-alive, Upgrade"],["Upgrade","websocket"]]}}`, "allow ingress p.api.live rule"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/8081","http":{"method":"GET","path":"/ws","headers":[["Upgrade","websocket"]]}}`, "deny ingress app.default default"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/8081","http":{"method":"GET","path":"/h","headers":[["X-Key"," v "]]}}`, "allow ingress p.api.live rule"},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/8081","http":{"method":"GET","path":"/h","headers":[["X-Key","v"],["x-key","w"]]}}`, "deny ingress app.default default"},
 		{`{"from":"svc","to":"api-1","l4":"tcp/80"}`, "allow egress p.web.api rule"},
 		{`{"from":"host","to":"api-1","l4":"tcp/80"}`, "deny ingress app.default default"},
 		{`{"from":"web-1","to":"a.example.com","l4":"tcp/443","sni":"a.example.com"}`, "allow egress p.web.name rule"},
@@ -231,6 +241,7 @@ func FuzzFlow(f *testing.F) {
 	}
 	j := &judge{scene: sc}
 	j.rules.Inventory = sc.inv
+	j.eval = verdict.New(&j.rules)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		flow, err := parseFlow(text)
 		if err == nil {

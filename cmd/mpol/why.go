@@ -85,6 +85,9 @@ func (j *judge) explain(b io.Writer, w way) {
 		}
 		fmt.Fprintf(b, "  the client learned the address as %s\n", strings.Join(names, ", "))
 	}
+	if v.Audit != nil {
+		fmt.Fprintf(b, "  without audit marks: %s\n", j.verdictText(*v.Audit))
+	}
 	if !v.Judged() {
 		return
 	}
@@ -133,6 +136,9 @@ func (j *judge) tiers(b io.Writer, f verdict.Flow, d program.Direction, h verdic
 func (j *judge) rule(b io.Writer, r policytest.RuleStep, proto uint8, d program.Direction) {
 	s := j.rules.Source(r.Rule.ID)
 	mark, note := " ", ""
+	if r.Matches && r.Rule.Action == program.Pass {
+		note = "to the next tier, if nothing here denies or allows"
+	}
 	switch {
 	case r.Matches && r.Rule.Audit:
 		mark, note = "+", "audit: decides nothing"
