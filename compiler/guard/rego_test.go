@@ -6,12 +6,15 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/format"
 
 	"mpol/policies"
 )
@@ -44,6 +47,33 @@ func TestBuiltin(t *testing.T) {
 				t.Errorf("%d tests are skipped", s.Skipped)
 			}
 		})
+	}
+}
+
+// TestFormatted compares every Rego file with what opa fmt makes of it.
+func TestFormatted(t *testing.T) {
+	files, err := fs.Glob(policies.Guardrails(), "*/*.rego")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("Rego files: %v, %v", files, err)
+	}
+	for _, file := range files {
+		text, err := fs.ReadFile(policies.Guardrails(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := format.SourceWithOpts(file, text, format.Opts{RegoVersion: ast.RegoV1})
+		if err != nil {
+			t.Fatalf("format %s: %v", file, err)
+		}
+		if *update {
+			if err := os.WriteFile("../../policies/guardrails/"+file, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(string(text), string(want)); diff != "" {
+			t.Errorf("%s (-) is not formatted (+):\n%s\nfix: go test ./compiler/guard -run TestFormatted -update", file, diff)
+		}
 	}
 }
 

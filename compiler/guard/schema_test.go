@@ -19,8 +19,8 @@ import (
 	"mpol/policies"
 )
 
-// update rewrites the committed schema.
-var update = flag.Bool("update", false, "rewrite policies/guardrails/input.schema.json")
+// update rewrites the committed schema and the form of the guardrails.
+var update = flag.Bool("update", false, "rewrite policies/guardrails/input.schema.json and the form of *.rego")
 
 const schemaFile = "input.schema.json"
 
