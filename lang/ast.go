@@ -162,8 +162,8 @@ type Service struct {
 type Resolver struct {
 	Head
 	Name   lexer.Token   `parser:"'resolver' @Ident '='"`
-	Item   lexer.Token   `parser:"@( 'host' | Address | Ident )"`
-	Member *lexer.Token  `parser:"( '.' @Ident )?"`
+	Item   lexer.Token   `parser:"( @( 'host' | Address ) | @Ident"`
+	Member *lexer.Token  `parser:"( '.' @Ident )? )"`
 	L4     *L4List       `parser:"'on' @@"`
 	For    []lexer.Token `parser:"( 'for' @( String ( ',' String )* ','? ) )?"`
 }

@@ -78,8 +78,8 @@ type Peers struct {
 // Aliases, as written, belong to a domain.
 type Peer struct {
 	Node
-	Item     *lexer.Token  `parser:"@( Ident | String | Address | 'any' | 'workloads' | 'host' | 'world' | 'internet' )"`
-	Member   *lexer.Token  `parser:"( '.' @Ident )?"`
+	Item     *lexer.Token  `parser:"( @( String | Address | 'any' | 'world' | 'internet' | 'workloads' | 'host' ) | @Ident"`
+	Member   *lexer.Token  `parser:"( '.' @Ident )? )"`
 	Private  []lexer.Token `parser:"( 'private' @( Address | Ident ( '.' Ident )? )"`
 	Aliases  []lexer.Token `parser:"| 'via' 'cname' @String )*"`
 	Selector *Selector     `parser:"| '(' @@ ')'"`

@@ -131,12 +131,14 @@ func (p *parser) expected(i int, want, help string) {
 	switch {
 	case t.Type == tokenInvalid:
 		return
-	case t.Value == "except" && t.Type == tokenKeyword:
-		code, help = diag.SecondExcept, "write one except: it takes everything behind it from everything before it"
 	case t.Type == tokenKeyword && want == "a name" && span.Start != span.End:
 		code, help = diag.ReservedWord, "choose another name"
+	case t.Value == "except" && t.Type == tokenKeyword:
+		code, help = diag.SecondExcept, "write one except: it takes everything behind it from everything before it"
 	case t.Type == tokenKeyword && want == "a condition" && span.Start != span.End:
 		code, help = diag.ReservedWord, fmt.Sprintf("as a label key, quote it: %q", t.Value)
+	case (want == "" || want == "`)`") && p.dottedKey(i) != "":
+		help = fmt.Sprintf("as a label key, quote it: %q", p.dottedKey(i))
 	case t.Type == tokenNumber && i > 0 && slices.Contains([]string{"tcp", "udp", "sctp", "icmp", "icmpv6", "ip"}, strings.TrimSuffix(p.toks[i-1].Value, "/")):
 		help = fmt.Sprintf("write %s/%s", strings.TrimSuffix(p.toks[i-1].Value, "/"), t.Value)
 	case t.Type == tokenIdent && want == "a string in double quotes" && span.Start != span.End:
@@ -150,4 +152,25 @@ func (p *parser) expected(i int, want, help string) {
 		}
 	}
 	p.errorAt(code, span, summary, help)
+}
+
+// dottedKey returns the dotted word that ends before or goes on at token i when that is an operator of
+// a selector or one more dot: it was meant as the key of a label.
+func (p *parser) dottedKey(i int) string {
+	switch p.toks[i].Value {
+	case ".", "=", "!=", "in", "not":
+	default:
+		return ""
+	}
+	lo, hi := i-1, i
+	for lo >= 2 && p.toks[lo-1].Value == "." {
+		lo -= 2
+	}
+	for p.toks[hi].Value == "." && hi+1 < len(p.toks) && p.toks[hi+1].Type != lexer.EOF {
+		hi += 2
+	}
+	if hi-lo < 3 {
+		return ""
+	}
+	return Node{Tokens: p.toks[lo:hi]}.Text()
 }

@@ -17,6 +17,9 @@ type Options struct {
 	// Today is the UTC day that @expires is compared with; the zero time compares nothing, which is
 	// right wherever a date must not decide.
 	Today time.Time
+	// Inventory, unless nil, is the workloads that selectors are tried on: one that none of them
+	// meets is a warning.
+	Inventory []program.Workload
 }
 
 // Check resolves files, the whole program, in their order. The Module is nil when a file is broken
@@ -105,6 +108,7 @@ func (c *checker) module() *Module {
 			c.warnings(m)
 		}
 	}
+	c.unmet(m)
 	c.rules = ruleNames(c.files, c.scopes)
 	for _, f := range c.files {
 		c.at = c.scopes[f]

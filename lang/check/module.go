@@ -136,6 +136,8 @@ type Term struct {
 	WholeIPv4 bool      `json:"whole_ipv4"`
 	WholeIPv6 bool      `json:"whole_ipv6"`
 	Span      diag.Span `json:"span"`
+
+	selector *program.Selector // of a peer in parentheses
 }
 
 // Pattern is a name pattern where a rule or resolver uses it. Use is peer, except, alias, sni,

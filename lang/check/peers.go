@@ -70,6 +70,9 @@ func (c *checker) peers(n *lang.Peers, annotations []*lang.Annotation) (*peerLis
 func (c *checker) note(out *peerList, n *lang.Peer, ps []program.Peer, except bool) {
 	t := Term{Text: n.Text(), Except: except, Span: n.Span()}
 	t.WholeIPv4, t.WholeIPv6 = c.whole(program.Peers{Include: ps})
+	if n.Selector != nil && len(ps) == 1 {
+		t.selector = ps[0].Selector
+	}
 	if n.Item != nil && lang.IsName(*n.Item) {
 		r := refOf(*n.Item, n.Member)
 		if home := c.byName[r.pkg]; r.pkg == "" || home != nil {

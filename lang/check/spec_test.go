@@ -57,8 +57,12 @@ func testNames(t *testing.T) map[string]bool {
 			names[kind+"/"+strings.TrimSuffix(filepath.Base(p), ".txtar")] = true
 		}
 	}
-	for _, pattern := range []string{"*_test.go", "../*_test.go", "../diag/*_test.go"} {
-		paths, err := filepath.Glob(pattern)
+	for _, from := range []struct{ prefix, pattern string }{
+		{"", "*_test.go"}, {"", "../*_test.go"}, {"", "../diag/*_test.go"},
+		{"compiler.", "../../compiler/*_test.go"}, {"verdict.", "../../compiler/verdict/*_test.go"},
+		{"policytest.", "../../compiler/policytest/*_test.go"}, {"program.", "../../compiler/program/*_test.go"},
+	} {
+		paths, err := filepath.Glob(from.pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +72,7 @@ func testNames(t *testing.T) map[string]bool {
 				t.Fatal(err)
 			}
 			for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllStringSubmatch(string(text), -1) {
-				names[m[1]] = true
+				names[from.prefix+m[1]] = true
 			}
 		}
 	}

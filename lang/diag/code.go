@@ -100,6 +100,7 @@ const (
 	OneDirection Code = "one-direction" // a subject governed in one direction only
 	DenyAll      Code = "deny-all"      // a deny of any on any where the tier also allows
 	ICMPFamily   Code = "icmp-family"   // icmp where nothing covers icmpv6
+	Unmet        Code = "unmet"         // a selector that nobody in the inventory meets
 	Metadata     Code = "metadata"      // an egress allow that covers a metadata address without naming it
 )
 
@@ -120,7 +121,7 @@ func Codes() []Code {
 		BuiltinName, TierOrder, PassTier, NoneTier, PassL7, PassDomain, AuditL7,
 		SameSubject, PrivatePeer, PrivateList, ResolveBlock, ResolverCut, ResolverDenied, DenyReachable, WideDomain,
 		PinnedPeer, BadHeader, BadUpgrade, BadGRPC, BadDNSType, L7Widened,
-		OneDirection, DenyAll, ICMPFamily, Metadata,
+		OneDirection, DenyAll, ICMPFamily, Metadata, Unmet,
 		BadEnd, SelfFlow,
 	}
 }
