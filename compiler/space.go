@@ -176,6 +176,17 @@ func single(a netip.Addr) netip.Prefix {
 
 // mentioned returns the prefixes that cut the space, sorted.
 func mentioned(rules *program.Rules) []netip.Prefix {
+	ps, special := written(rules)
+	if special {
+		ps = append(ps, program.SpecialPurpose()...)
+	}
+	slices.SortFunc(ps, comparePrefixes)
+	return slices.Compact(ps)
+}
+
+// written returns the prefixes that the rules name, the families and loopback, and whether a rule
+// asks for the internet.
+func written(rules *program.Rules) ([]netip.Prefix, bool) {
 	ps := []netip.Prefix{
 		netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"),
 		netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
@@ -205,11 +216,7 @@ func mentioned(rules *program.Rules) []netip.Prefix {
 			}
 		}
 	}
-	if special {
-		ps = append(ps, program.SpecialPurpose()...)
-	}
-	slices.SortFunc(ps, comparePrefixes)
-	return slices.Compact(ps)
+	return ps, special
 }
 
 // resolverPrefixes are the prefixes by which a resolver is known.

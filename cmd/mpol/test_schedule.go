@@ -128,15 +128,14 @@ func (p *plan) perform(ctx context.Context, m *check.Module, tests []*check.Test
 	var wait sync.WaitGroup
 	for range min(p.parallel, len(tests)) {
 		wait.Go(func() {
+			suite := policytest.New(m)
 			for ctx.Err() == nil {
 				i := next.Add(1) - 1
 				if i >= int64(len(tests)) || p.failFast && i > failed.Load() {
 					return
 				}
 				start := now()
-				one := *m
-				one.Tests = tests[i : i+1]
-				b := r.NewBlock(tests[i], policytest.Run(&one, policytest.Options{}), now().Sub(start))
+				b := r.NewBlock(tests[i], suite.Run(tests[i]), now().Sub(start))
 				blocks[i] = &b
 				for f := failed.Load(); b.Failed() && i < f && !failed.CompareAndSwap(f, i); f = failed.Load() {
 				}

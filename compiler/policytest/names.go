@@ -5,7 +5,6 @@ package policytest
 import (
 	"net/netip"
 	"slices"
-	"strings"
 
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
@@ -14,10 +13,12 @@ import (
 
 // DNS types, and the port of questions.
 const (
-	portDNS  = 53
-	typeA    = 1
-	typeTXT  = 16
-	typeAAAA = 28
+	portDNS   = 53
+	typeA     = 1
+	typeTXT   = 16
+	typeAAAA  = 28
+	typeSVCB  = 64
+	typeHTTPS = 65
 )
 
 func typeOf(a netip.Addr) uint16 {
@@ -27,33 +28,92 @@ func typeOf(a netip.Addr) uint16 {
 	return typeAAAA
 }
 
-// ask judges the question for a name by the resolver of the asker's family.
-func (w *world) ask(rules *program.Rules, from place, name program.Name, typ uint16) tried {
-	t := tried{rules: rules, from: from}
-	for _, r := range w.resolvers {
-		if r.Is4() == from.end.Addr.Is4() {
-			t.flow = verdict.Flow{
-				From: from.end, To: verdict.End{Addr: r}, Proto: program.ProtoUDP, Port: portDNS,
-				Question: &verdict.Question{Name: name, Type: typ},
-			}
-			t.verdict = verdict.Decide(rules, t.flow)
-		}
-	}
-	return t
+// server is where questions may be asked.
+type server struct {
+	end   verdict.End
+	proto uint8
+	port  uint16
 }
 
-// learned returns the names under which a workload has looked an address up.
-func (w *world) learned(rules *program.Rules, from place, a netip.Addr) []program.Name {
-	if from.end.Workload == "" {
-		return nil
+// servers returns the resolvers in force: those of the configuration and those that rules name. A
+// resolver that is a workload is whichever party of the test rules believe.
+func (w *world) servers(inv *program.Inventory) []server {
+	var out []server
+	for _, a := range inv.Resolvers {
+		out = append(out, server{verdict.End{Addr: a}, program.ProtoUDP, portDNS})
 	}
-	var names []program.Name
-	for _, given := range w.test.Answers {
-		if slices.Contains(given.Addresses, a) && w.ask(rules, from, given.Name, typeOf(a)).verdict.Action == verdict.Allow {
-			names = append(names, given.Name)
+	for _, r := range w.resolvers {
+		var ends []verdict.End
+		for _, p := range r.Peers.Include {
+			switch p.Kind {
+			case program.PeerPrefix:
+				a := p.Prefix.Addr()
+				if !p.Prefix.IsSingleIP() {
+					a = a.Next()
+				}
+				ends = append(ends, verdict.End{Addr: a})
+			case program.PeerHost:
+				for _, a := range inv.Node {
+					ends = append(ends, verdict.End{Addr: a})
+				}
+			default:
+				for i := range inv.Workloads {
+					for _, a := range inv.Workloads[i].Addresses {
+						ends = append(ends, verdict.End{Workload: inv.Workloads[i].Name, Addr: a})
+					}
+				}
+			}
+		}
+		for _, e := range ends {
+			for _, l := range r.L4 {
+				out = append(out, server{e, l.Proto, l.First})
+			}
 		}
 	}
-	return names
+	return out
+}
+
+// ask judges the question for a name by each resolver in force that the asker can reach by its
+// address.
+func (w *world) ask(judge *verdict.Evaluator, from place, name program.Name, typ uint16) []tried {
+	var all []tried
+	for _, s := range w.servers(&judge.Rules().Inventory) {
+		if s.end.Addr.Is4() != from.end.Addr.Is4() || s.end.Addr == from.end.Addr {
+			continue
+		}
+		t := tried{judge: judge, from: from, flow: verdict.Flow{
+			From: from.end, To: s.end, Proto: s.proto, Port: s.port, Question: &verdict.Question{Name: name, Type: typ},
+		}}
+		t.verdict = judge.Decide(t.flow)
+		all = append(all, t)
+	}
+	return all
+}
+
+// answered returns those that are answered.
+func answered(all []tried) []tried {
+	return slices.DeleteFunc(slices.Clone(all), func(t tried) bool { return t.verdict.Action == verdict.Deny })
+}
+
+// learned returns the answers with an address that a workload has looked up.
+func (w *world) learned(judge *verdict.Evaluator, from place, a netip.Addr) []verdict.Answer {
+	if from.end.Workload == "" && !from.host {
+		return nil
+	}
+	var out []verdict.Answer
+	for _, given := range w.test.Answers {
+		if !slices.Contains(given.Addresses, a) {
+			continue
+		}
+		for _, t := range answered(w.ask(judge, from, given.Name, typeOf(a))) {
+			answer := verdict.Answer{Name: given.Name, Server: t.flow.To}
+			if given.Via != nil {
+				answer.Via = []program.Name{given.Via}
+			}
+			out = append(out, answer)
+		}
+	}
+	return out
 }
 
 // named judges a name as destination: the question, then every address given for the name. An allow
@@ -74,7 +134,7 @@ func (w *world) named(l *check.Assertion, to check.End, proto uint8, port uint16
 	if len(all) == 0 {
 		return w.unsure(l, "the client has no address of the family of the answer", "give it an address of IPv4 or of IPv6")
 	}
-	return w.judge(l, all)
+	return w.result(l, all)
 }
 
 // unanswered judges a name for which the test gives no answer: nothing is open if no question for it
@@ -82,87 +142,51 @@ func (w *world) named(l *check.Assertion, to check.End, proto uint8, port uint16
 func (w *world) unanswered(l *check.Assertion, to check.End) Result {
 	var all []tried
 	for _, from := range w.places(l.From, w.from) {
-		rules := w.with(from)
 		for _, typ := range []uint16{typeA, typeAAAA} {
-			t := w.ask(rules, from, to.Name, typ)
-			if t.verdict.Action != verdict.Deny {
+			asked := w.ask(w.with(from, place{}), from, to.Name, typ)
+			if len(answered(asked)) > 0 {
 				return w.unsure(l, "no answer is given for "+to.Name.String(), `state it: given dns "`+to.Name.String()+`" = ADDRESS`)
 			}
-			all = append(all, t)
+			all = append(all, asked...)
 		}
 	}
-	return w.judge(l, all)
+	if len(all) == 0 {
+		return w.unsure(l, "the client has no address of the family of a resolver", "give it an address of IPv4 or of IPv6")
+	}
+	return w.result(l, all)
 }
 
 // namedAt judges the way to one address of a name, from every place of the client.
 func (w *world) namedAt(l *check.Assertion, to check.End, a netip.Addr, proto uint8, port uint16) ([]tried, *Result) {
 	var all []tried
+	there := place{end: verdict.End{Addr: a}}
 	for _, from := range w.places(l.From, w.from) {
-		if from.end.Addr.Is4() != a.Is4() || from.end.Addr == a {
+		if !fits(from, there, proto) {
 			continue
 		}
-		rules := w.with(from)
-		t := w.ask(rules, from, to.Name, typeOf(a))
-		if t.verdict.Action != verdict.Deny {
-			var err *Result
-			if t, err = w.try(l, from, place{end: verdict.End{Addr: a}}, proto, port); err != nil {
-				return nil, err
-			}
+		t, err := w.namedFrom(l, to, from, there, proto, port)
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, t)
 		if w.holds(l, t) != w.holds(l, all[0]) && from.open {
-			r := w.unsure(l, "the verdict depends on the address of "+l.From.Party, "state it: `given NAME = { ... } at ADDRESS`")
+			r := w.unsure(l, "the verdict depends on the address of "+openEnd(l, to, t), "state it: `given NAME = { ... } at ADDRESS`")
 			return nil, &r
 		}
 	}
 	return all, nil
 }
 
-// everyQuestion judges a flow of questions without one: it stands for every question. It asks one
-// name of every pattern of the rules, and one of none, for an address and for another type.
-func (w *world) everyQuestion(l *check.Assertion, t tried, f verdict.Flow) (tried, *Result) {
-	first := true
-	for _, name := range w.questionNames() {
-		for _, typ := range []uint16{typeA, typeTXT} {
-			f.Question = &verdict.Question{Name: name, Type: typ}
-			v := verdict.Decide(t.rules, f)
-			if !first && (v.Action == verdict.Deny) != (t.verdict.Action == verdict.Deny) {
-				r := w.unsure(l, "the verdict depends on the question", "write the name as the destination")
-				return t, &r
-			}
-			if first {
-				t.verdict, first = v, false
-			}
-		}
+// namedFrom judges the question and, if some resolver may be asked it, the flow.
+func (w *world) namedFrom(l *check.Assertion, to check.End, from, there place, proto uint8, port uint16) (tried, *Result) {
+	questions := w.ask(w.with(from, place{}), from, to.Name, typeOf(there.end.Addr))
+	allowed := answered(questions)
+	if len(questions) > 0 && len(allowed) == 0 {
+		return questions[0], nil
 	}
-	return t, nil
-}
-
-// questionNames returns a name for every pattern that may tell questions apart, and one for none.
-func (w *world) questionNames() []program.Name {
-	names := []program.Name{program.ParseName("name-that-no-rule-names.invalid")}
-	add := func(ps []program.NamePattern) {
-		for _, p := range ps {
-			text := strings.ReplaceAll(string(p), "**", "x.x")
-			names = append(names, program.ParseName(strings.ReplaceAll(text, "*", "x")))
-		}
+	t, err := w.try(l, from, there, proto, port)
+	for _, q := range allowed {
+		t.asked = append(t.asked, q.verdict)
 	}
-	for i := range w.rules.Policies {
-		b := w.rules.Policies[i].Egress
-		if b == nil {
-			continue
-		}
-		for _, r := range b.Rules {
-			for _, p := range r.Peers.Include {
-				if p.Kind == program.PeerDomain {
-					add(p.Domain.Patterns)
-					add(p.Domain.Except)
-				}
-			}
-			if r.L7 != nil {
-				add(r.L7.DNS)
-			}
-		}
-	}
-	return names
+	return t, err
 }

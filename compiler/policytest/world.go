@@ -13,44 +13,83 @@ import (
 	"mpol/lang/check"
 )
 
+// Suite runs the tests of one module, one by one; it holds what they share. It is not safe for
+// concurrent use: each goroutine wants one of its own.
+type Suite struct {
+	judge    *verdict.Evaluator // of an inventory without anybody
+	sampler  *compiler.Sampler
+	requests requests
+	// resolvers are those that rules name, beside "node".
+	resolvers []program.Resolver
+}
+
+// New makes a suite of a module without errors.
+func New(m *check.Module) *Suite {
+	rules := compiler.Resolve(m, program.Inventory{})
+	s := &Suite{judge: verdict.New(&rules), sampler: compiler.NewSampler(m), requests: newRequests(&rules)}
+	each(&rules, func(r *program.Rule) {
+		for _, x := range r.Resolvers {
+			if !x.Node && !slices.ContainsFunc(s.resolvers, func(y program.Resolver) bool { return x.Name == y.Name }) {
+				s.resolvers = append(s.resolvers, x)
+			}
+		}
+	})
+	return s
+}
+
+// each calls f with every rule, in file order of the policies.
+func each(rules *program.Rules, f func(*program.Rule)) {
+	for i := range rules.Policies {
+		for _, b := range []*program.Block{rules.Policies[i].Egress, rules.Policies[i].Ingress} {
+			if b == nil {
+				continue
+			}
+			for j := range b.Rules {
+				f(&b.Rules[j])
+			}
+		}
+	}
+}
+
 // world is what one test gives, before the ends of a line have addresses.
 type world struct {
-	test      *check.Test
-	rules     program.Rules
-	resolvers []netip.Addr
+	*Suite
+	test *check.Test
+	inv  program.Inventory
 	// from and to are addresses for an end that has none: one in each prefix that rules tell from
 	// others and in which a workload may live.
 	from, to []netip.Addr
+	scenes   map[[2]place]*verdict.Evaluator
 }
 
-func newWorld(m *check.Module, t *check.Test) *world {
-	w := &world{test: t}
+func (s *Suite) world(t *check.Test) *world {
+	w := &world{Suite: s, test: t, scenes: make(map[[2]place]*verdict.Evaluator)}
+	taken := w.stated()
 	for _, v4 := range []bool{true, false} {
-		i := slices.IndexFunc(samples(m, w.stated()), func(s compiler.Sample) bool { return s[0].Is4() == v4 && !special(s[0]) })
+		free := s.samples(taken)
+		i := slices.IndexFunc(free, func(s compiler.Sample) bool { return s[0].Is4() == v4 && !special(s[0]) })
 		if i >= 0 {
-			w.resolvers = append(w.resolvers, samples(m, w.stated())[i][0])
+			w.inv.Resolvers = append(w.inv.Resolvers, free[i][0])
 		}
 	}
-	for _, s := range samples(m, append(w.stated(), w.resolvers...)) {
+	for _, s := range s.samples(append(taken, w.inv.Resolvers...)) {
 		w.from, w.to = append(w.from, s[0]), append(w.to, s[1])
 	}
-	inv := program.Inventory{Resolvers: w.resolvers}
 	for _, p := range t.Parties {
 		if !p.Outside {
-			inv.Workloads = append(inv.Workloads, program.Workload{
+			w.inv.Workloads = append(w.inv.Workloads, program.Workload{
 				Name: p.Name, Labels: p.Labels, Addresses: p.Addresses, Interface: p.Name,
 			})
 		}
 	}
-	slices.SortFunc(inv.Workloads, func(a, b program.Workload) int { return cmp.Compare(a.Name, b.Name) })
-	w.rules = compiler.Resolve(m, inv)
+	slices.SortFunc(w.inv.Workloads, func(a, b program.Workload) int { return cmp.Compare(a.Name, b.Name) })
 	return w
 }
 
 // samples are addresses that a workload or node may well have. A verdict that hangs on others, such
 // as the address of a metadata service, does not make a line uncertain.
-func samples(m *check.Module, taken []netip.Addr) []compiler.Sample {
-	return slices.DeleteFunc(compiler.Samples(m, taken), func(s compiler.Sample) bool {
+func (s *Suite) samples(taken []netip.Addr) []compiler.Sample {
+	return slices.DeleteFunc(s.sampler.Samples(taken), func(s compiler.Sample) bool {
 		return special(s[0]) && !s[0].IsPrivate() && !shared().Contains(s[0])
 	})
 }
@@ -71,8 +110,12 @@ func (w *world) stated() []netip.Addr {
 	for _, a := range w.test.Answers {
 		as = append(as, a.Addresses...)
 	}
-	for _, l := range w.test.Lines {
-		for _, e := range append(slices.Clone(l.To), l.From) {
+	for i := range w.test.Lines {
+		l := &w.test.Lines[i]
+		if l.From.Addr.IsValid() {
+			as = append(as, l.From.Addr)
+		}
+		for _, e := range l.To {
 			if e.Addr.IsValid() {
 				as = append(as, e.Addr)
 			}
@@ -100,7 +143,7 @@ func (w *world) places(e check.End, spare []netip.Addr) []place {
 	case e.Host:
 		add("", true, true, spare)
 	case e.Node:
-		add("", false, false, w.resolvers)
+		add("", false, false, w.inv.Resolvers)
 	case e.Party == "":
 		add("", false, false, []netip.Addr{e.Addr})
 	default:
@@ -119,19 +162,30 @@ func (w *world) places(e check.End, spare []netip.Addr) []place {
 	return out
 }
 
-// with returns the rules where the given ends have their addresses.
-func (w *world) with(ps ...place) *program.Rules {
-	rules := w.rules
-	rules.Inventory.Workloads = slices.Clone(rules.Inventory.Workloads)
-	for _, p := range ps {
-		if p.host {
-			rules.Inventory.Node = []netip.Addr{p.end.Addr}
+// with returns what judges where the given ends, of which the second may be none, have their
+// addresses.
+func (w *world) with(a, b place) *verdict.Evaluator {
+	key := [2]place{}
+	for i, p := range []place{a, b} {
+		if p.open {
+			key[i] = p
 		}
-		for i := range rules.Inventory.Workloads {
-			if w := &rules.Inventory.Workloads[i]; p.open && w.Name == p.end.Workload {
-				w.Addresses = []netip.Addr{p.end.Addr}
+	}
+	if e := w.scenes[key]; e != nil {
+		return e
+	}
+	inv := w.inv
+	inv.Workloads = slices.Clone(inv.Workloads)
+	for _, p := range key {
+		if p.host {
+			inv.Node = []netip.Addr{p.end.Addr}
+		}
+		for i := range inv.Workloads {
+			if p.open && inv.Workloads[i].Name == p.end.Workload {
+				inv.Workloads[i].Addresses = []netip.Addr{p.end.Addr}
 			}
 		}
 	}
-	return &rules
+	w.scenes[key] = w.judge.With(inv)
+	return w.scenes[key]
 }

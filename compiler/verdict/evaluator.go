@@ -5,7 +5,6 @@ package verdict
 import (
 	"cmp"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,9 +27,8 @@ type Evaluator struct {
 	special []netip.Prefix
 	host    bool // some policy is for the host, which is therefore enforced
 
-	searches    map[string]*search // by direction and labels, or host
-	ofWorkload  [2]map[*program.Workload]*search
-	expressions map[string]*regexp.Regexp // nil for one that is none
+	searches   map[string]*search // by direction and labels, or host
+	ofWorkload [2]map[*program.Workload]*search
 }
 
 // New makes an evaluator of rules, which must not change while it is in use.
@@ -42,16 +40,41 @@ func New(rules *program.Rules) *Evaluator {
 	return e
 }
 
-func newEvaluator(rules *program.Rules, marked bool) *Evaluator {
-	inv := &rules.Inventory
-	e := &Evaluator{
-		rules: rules, marked: marked, special: program.SpecialPurpose(),
-		byName:      make(map[string]*program.Workload, len(inv.Workloads)),
-		byAddr:      make(map[netip.Addr]*program.Workload, len(inv.Workloads)),
-		node:        make(map[netip.Addr]bool),
-		searches:    make(map[string]*search),
-		expressions: make(map[string]*regexp.Regexp),
+// With returns an evaluator of the same policies for another inventory. It shares with e what hangs
+// on the policies alone, so that it is cheap to make; the two are not safe for concurrent use.
+func (e *Evaluator) With(inv program.Inventory) *Evaluator {
+	rules := *e.rules
+	rules.Inventory = inv
+	f := *e
+	f.settle(&rules)
+	if e.bare != nil {
+		bare := *e.bare
+		bare.settle(&rules)
+		f.bare = &bare
 	}
+	return &f
+}
+
+// Rules returns what e judges by.
+func (e *Evaluator) Rules() *program.Rules { return e.rules }
+
+func newEvaluator(rules *program.Rules, marked bool) *Evaluator {
+	e := &Evaluator{marked: marked, special: program.SpecialPurpose(), searches: make(map[string]*search)}
+	for i := range rules.Policies {
+		p := &rules.Policies[i]
+		e.host = e.host || p.Subject.Host && (e.block(p, program.Egress) != nil || e.block(p, program.Ingress) != nil)
+	}
+	e.settle(rules)
+	return e
+}
+
+// settle makes e find the workloads of the inventory.
+func (e *Evaluator) settle(rules *program.Rules) {
+	inv := &rules.Inventory
+	e.rules = rules
+	e.byName = make(map[string]*program.Workload, len(inv.Workloads))
+	e.byAddr = make(map[netip.Addr]*program.Workload, len(inv.Workloads))
+	e.node = make(map[netip.Addr]bool, len(inv.Node))
 	for d := range e.ofWorkload {
 		e.ofWorkload[d] = make(map[*program.Workload]*search)
 	}
@@ -59,17 +82,14 @@ func newEvaluator(rules *program.Rules, marked bool) *Evaluator {
 		w := &inv.Workloads[i]
 		e.byName[w.Name] = w
 		for _, a := range w.Addresses {
-			e.byAddr[a.Unmap()] = w
+			if _, taken := e.byAddr[a.Unmap()]; !taken {
+				e.byAddr[a.Unmap()] = w
+			}
 		}
 	}
 	for _, a := range inv.Node {
 		e.node[a.Unmap()] = true
 	}
-	for i := range rules.Policies {
-		p := &rules.Policies[i]
-		e.host = e.host || p.Subject.Host && (e.block(p, program.Egress) != nil || e.block(p, program.Ingress) != nil)
-	}
-	return e
 }
 
 func hasMarks(rules *program.Rules) bool {
