@@ -192,6 +192,29 @@ func TestNames_expiry(t *testing.T) {
 	}
 }
 
+// TestNames_refusal chooses how a question is refused; below a search suffix it is always by a name
+// that does not exist, so that a client's search list goes on (dns-11).
+func TestNames_refusal(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, more, refusal string }{
+		{"default", "search: [corp.example]\n", "REFUSED"},
+		{"nxdomain", "search: [corp.example]\ndns_refusal: nxdomain\n", "NXDOMAIN"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := named(t, tt.more)
+			for who, c := range clients(n) {
+				for version, f := range families(n) {
+					compare(t,
+						step{who + " " + version, dig(t, c, f.resolver, "c.example", f.kind), tt.refusal},
+						step{who + " " + version + " over TCP", dig(t, c, f.resolver, "c.example", f.kind, "+tcp"), tt.refusal},
+						step{who + " " + version + " below a search suffix", dig(t, c, f.resolver, "a.example.corp.example", f.kind), "NXDOMAIN"},
+						step{who + " " + version + " allowed", dig(t, c, f.resolver, "a.example", f.kind), "1 address"})
+				}
+			}
+		})
+	}
+}
+
 // TestNames_otherServer asks a server that is not believed: it exists and answers, but not for a
 // workload whose rules name another (dns-61).
 func TestNames_otherServer(t *testing.T) {

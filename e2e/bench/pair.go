@@ -83,6 +83,15 @@ func (p *pair) build(ctx context.Context, mpol, envoy string) (err error) {
 	return nil
 }
 
+// explain says what the governed node dropped: the measured traffic is none of it.
+func (p *pair) explain(ctx context.Context) error {
+	r, err := p.governed.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the governed node dropped %v", r.Drops)
+}
+
 // close ends both worlds.
 func (p *pair) close() error {
 	var errs []error
