@@ -8,7 +8,8 @@
 //
 //	fs.ReadFile(policies.Guardrails(), "owner/owner.rego")
 //
-// Invariants: a guardrail is one folder NAME with NAME.rego, NAME_test.rego and README.md.
+// Invariants: a guardrail is one folder NAME with NAME.rego, NAME_test.rego and README.md; beside
+// them stand README.md, which lists them, and input.schema.json, which describes what they see.
 package policies
 
 import (

@@ -5,6 +5,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -348,6 +349,10 @@ func TestLoad(t *testing.T) {
 		{"hidden", fstest.MapFS{".git/config": file, "x/x.rego": file}, []Guardrail{{"x", "own/x/x.rego", "package mpol.guardrails.x"}}, ""},
 		{"one", fstest.MapFS{"x/x.rego": file, "x/x_test.rego": file}, []Guardrail{{"x", "own/x/x.rego", "package mpol.guardrails.x"}}, ""},
 		{"no rule", fstest.MapFS{"x/y.rego": file}, nil, "read guardrail own/x: "},
+		{"a rule beside the folders", fstest.MapFS{"x/x.rego": file, "y.rego": file}, nil, "read guardrail own/y.rego: it belongs into a folder of its own: own/y/y.rego"},
+		{"a second rule", fstest.MapFS{"x/x.rego": file, "x/y.rego": file}, nil, "read guardrail own/x: y.rego is neither"},
+		{"link", fstest.MapFS{"x": {Mode: fs.ModeSymlink, Data: []byte("y")}, "y/y.rego": file}, nil, "read guardrail own/x: "},
+		{"link to nothing", fstest.MapFS{"x": {Mode: fs.ModeSymlink, Data: []byte("z")}, "y/y.rego": file}, nil, "read guardrail own/x: "},
 		{"bad name", fstest.MapFS{"X y/X y.rego": file}, nil, "read guardrail own/X y: the name"},
 	}
 	for _, tt := range tests {

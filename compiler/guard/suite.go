@@ -48,7 +48,7 @@ func Test(ctx context.Context, root string, folder fs.FS) ([]Suite, error) {
 	var suites []Suite
 	for _, g := range gs {
 		s := Suite{Guardrail: g}
-		file := path.Join(g.Name, g.Name+"_test.rego")
+		file := path.Join(g.Name, g.Name+testTail)
 		text, err := fs.ReadFile(folder, file)
 		switch {
 		case err == nil:

@@ -83,6 +83,12 @@ func TestGuardrails(t *testing.T) {
 	if err := os.Mkdir("empty", 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir("linked", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../more/c", "linked/c"); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name    string
 		folders []string
@@ -91,6 +97,7 @@ func TestGuardrails(t *testing.T) {
 	}{
 		{"built-in alone", nil, nil, ""},
 		{"folders in order", []string{"org", "more"}, []string{"a", "b", "c"}, ""},
+		{"links", []string{"linked"}, []string{"c"}, ""},
 		{"two of a name", []string{"org", "clash"}, nil, "guardrail clash/b/b.rego has the name of org/b/b.rego"},
 		{"a folder twice", []string{"more", "more"}, nil, "guardrail more/c/c.rego has the name of more/c/c.rego"},
 		{"name of a built-in one", []string{"builtin"}, nil, "guardrail builtin/owner/owner.rego has the name of a built-in guardrail"},
