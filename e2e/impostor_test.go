@@ -58,8 +58,10 @@ func TestNames_impostor(t *testing.T) {
 			if at.Addr() == netip.IPv6Loopback() {
 				to = at.Addr()
 			}
-			compare(t, step{"the impostor is there",
-				dig(t, lab.Client{Host: n.World.Node}, to, "a.example", "A", "-p", "15053"), "1 address"})
+			compare(t, step{
+				"the impostor is there",
+				dig(t, lab.Client{Host: n.World.Node}, to, "a.example", "A", "-p", "15053"), "1 address",
+			})
 			before := asked.Load()
 			for who, c := range clients(n) {
 				for version, f := range families(n) {

@@ -102,7 +102,7 @@ func TestRequests(t *testing.T) {
 					step{"a path that climbs", get("a.example", "/public/../private", ""), "403"},
 					step{"an escaped slash", get("a.example", "/public%2f..%2fprivate", ""), "400"},
 					step{"another Host at the same address", get("b.example", "/public/1", ""), "403"},
-					step{"a URL instead of the Host", get("a.example", "http://b.example/public/1", ""), "403"},
+					step{"a URL instead of the Host", get("a.example", "http://b.example/public/1", ""), "404"},
 					step{"CONNECT (l7-45)", raw(t, c, a, "CONNECT a.example:80 HTTP/1.1\r\nHost: a.example\r\n\r\n"), "403"},
 					step{"an upgrade (l7-48)", get("a.example", "/public/1",
 						"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), "403"},
