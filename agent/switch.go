@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"mpol/bpf"
 	"mpol/compiler/program"
 	"mpol/dnsproxy"
 )
@@ -71,7 +72,13 @@ func (a *Agent) replace(ctx context.Context, p *program.Program) error {
 		a.dns.Apply(old.view, next.view)
 	}
 	for _, g := range a.dns.Replay(next.view) {
-		if err := a.commit(ctx, g); err != nil {
+		err := a.commit(ctx, g)
+		if errors.Is(err, bpf.ErrNamesFull) {
+			// Not worth the switch, which may close something: the workload asks again.
+			a.log.Warn("an address that was learned earlier is not open any more", "error", err)
+			continue
+		}
+		if err != nil {
 			return errors.Join(err, stage.Abort(), a.restore(old))
 		}
 	}
