@@ -144,17 +144,23 @@ static __always_inline __u32 receiver_workload(struct __sk_buff *skb, const stru
 	return w;
 }
 
-/* The address that policies know: an alias on lo stands for a resolver. */
-static __always_inline const struct addr *resolved(const struct addr *a)
+/* Whether an address is one of those on lo that may stand for a resolver. */
+static __always_inline int is_alias(const struct addr *a)
 {
 	const __u32 *word = (const __u32 *)a;
-	const struct addr *real;
-	int v4, v6;
 
-	v4 = !word[0] && !word[1] && word[2] == bpf_htonl(0xffff) && a->byte[12] == 127 &&
-	     a->byte[13] == 77;
-	v6 = word[0] == bpf_htonl(0xfd6d706f) && word[1] == bpf_htonl(0x006c0000);
-	if (!v4 && !v6)
+	if (word[0] == bpf_htonl(0xfd6d706f) && word[1] == bpf_htonl(0x006c0000))
+		return 1;
+	return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff) && a->byte[12] == 127 &&
+	       a->byte[13] == 77;
+}
+
+/* The address that policies know: an alias stands for its resolver. */
+static __always_inline const struct addr *resolved(const struct addr *a)
+{
+	const struct addr *real;
+
+	if (!is_alias(a))
 		return a;
 	real = bpf_map_lookup_elem(&aliases, a);
 	return real ? real : a;

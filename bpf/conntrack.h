@@ -156,9 +156,10 @@ static __always_inline __u32 self_at(const struct context *c, int client)
  * ask - put the question about a packet's flow
  * @f: the live entry, or NULL
  *
- * Host workloads are known by their sockets: at their own hook, by the entry, or by the socket
- * that would receive the packet. At an uplink only a packet that opens a connection is worth that
- * look-up: it may have to go to a proxy. All others are judged at the socket. Returns 0.
+ * Host workloads are known by their sockets: at their own hook, whatever address they use there, by
+ * the entry, or by the socket that would receive the packet. At an uplink only a packet that opens
+ * a connection is worth that look-up: it may have to go to a proxy. All others are judged at the
+ * socket. Returns 0.
  */
 __noinline int ask(struct __sk_buff *skb, struct question *q, const struct context *c,
 		   const struct flow *f)
@@ -181,16 +182,16 @@ __noinline int ask(struct __sk_buff *skb, struct question *q, const struct conte
 	q->kept = f ? f->name : 0;
 	classify(client, c->generation, &q->client);
 	classify(resolved(server), c->generation, &q->server);
-	if (q->client.flags & PARTY_NODE) {
-		w = at_socket ? self_at(c, 1) : 0;
+	w = at_socket ? self_at(c, 1) : 0;
+	if (w || (q->client.flags & PARTY_NODE)) {
 		if (!w && f && (f->flags & FLOW_CLIENT_SOCKET))
 			w = f->client;
 		if (!w && !f && c->hook == HOOK_TO_WORKLOAD && !c->reply)
 			w = packet_workload(skb, c->generation);
 		classify_socket(&q->client, w, c->generation);
 	}
-	if (q->server.flags & PARTY_NODE) {
-		w = at_socket ? self_at(c, 0) : 0;
+	w = at_socket ? self_at(c, 0) : 0;
+	if (w || (q->server.flags & PARTY_NODE)) {
 		if (!w && f && (f->flags & FLOW_SERVER_SOCKET))
 			w = f->server;
 		if (!w && !f && !c->reply && c->hook != HOOK_SOCKET_IN &&

@@ -54,7 +54,8 @@ static __always_inline int made_here(struct __sk_buff *skb, const struct packet 
 {
 	__u64 id = bpf_skb_cgroup_id(skb);
 
-	return p->proto == IPPROTO_TCP && !skb->ingress_ifindex && (id == ROOT_CGROUP || !id);
+	return p->proto == IPPROTO_TCP && !opens(p) && !skb->ingress_ifindex &&
+	       (id == ROOT_CGROUP || !id);
 }
 
 /*
@@ -77,6 +78,23 @@ static __always_inline int act_from_workload(struct __sk_buff *skb, struct conte
 	return err ? drop_astray(skb, c, -err) : TC_ACT_UNSPEC;
 }
 
+/*
+ * Whether a message between neighbours is for a neighbour: for all of the link, or the node. To any
+ * other address the node would pass it on.
+ */
+static __always_inline int stays_on_link(const struct context *c)
+{
+	const struct packet *p = &c->packet;
+	const __u8 *dst = p->tuple.dst.byte;
+	struct party receiver;
+
+	if (p->family != 6 || (dst[0] == 0xff && (dst[1] & 0xf) <= 2) ||
+	    (dst[0] == 0xfe && (dst[1] & 0xc0) == 0x80))
+		return 1;
+	classify(&p->tuple.dst, c->generation, &receiver);
+	return !!(receiver.flags & PARTY_NODE);
+}
+
 /* What a workload behind a device sends. */
 SEC("tcx/ingress")
 int from_workload(struct __sk_buff *skb)
@@ -97,11 +115,32 @@ int from_workload(struct __sk_buff *skb)
 		drop_early(&c, -err);
 		return TC_ACT_SHOT;
 	}
-	if (c.packet.kind == PACKET_LINK)
-		return TC_ACT_UNSPEC;
+	if (c.packet.kind == PACKET_LINK) {
+		if (stays_on_link(&c))
+			return TC_ACT_UNSPEC;
+		c.packet.kind = PACKET_FLOW;
+	}
 	f = find_flow(&key, &c);
 	err = track(skb, &c, &key, f);
 	return err < 0 ? drop(skb, &c, -err) : act_from_workload(skb, &c, err);
+}
+
+/*
+ * Whether a packet of a process of ours opens a flow towards a server. Nothing else does: what it
+ * says to a client whose flow is denied meanwhile, or forgotten, would open a way past the proxy.
+ * Questions to a resolver come from UDP sockets, answers to clients from raw ones.
+ */
+static __always_inline int opens_leg(struct __sk_buff *skb, const struct packet *p)
+{
+	struct bpf_sock *sk;
+
+	if (p->proto == IPPROTO_TCP)
+		return opens(p);
+	sk = skb->sk;
+	if (p->proto != IPPROTO_UDP || p->kind != PACKET_FLOW || !sk)
+		return 0;
+	sk = bpf_sk_fullsock(sk);
+	return sk && sk->protocol == IPPROTO_UDP;
 }
 
 /* What a workload behind a device receives. */
@@ -128,21 +167,34 @@ int to_workload(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	f = find_flow(&key, &c);
 	proxied = is_proxy(bpf_skb_cgroup_id(skb));
-	if (proxied && (!f || !c.reply) && !(f && (f->flags & FLOW_LEG)))
+	if (proxied && (!f || !c.reply) && !(f && (f->flags & FLOW_LEG)) &&
+	    opens_leg(skb, &c.packet))
 		err = open_leg(&c, &key);
 	else
 		err = track(skb, &c, &key, f);
-	if (err < 0)
+	if (err < 0) {
+		if (proxied)
+			skb->mark = mark_redirect; /* the answer finds the proxy by it */
 		return drop(skb, &c, -err);
+	}
 	if (!proxied && (err == VERDICT_REDIRECT || (c.leg && !c.reply)) &&
 	    !made_here(skb, &c.packet))
 		return drop_astray(skb, &c, DROP_NOT_PROXIED);
 	return TC_ACT_UNSPEC;
 }
 
+/* Whether a packet from outside says that it comes from here. */
+static __always_inline int claims_inside(const struct context *c)
+{
+	struct party sender;
+
+	classify(&c->packet.tuple.src, c->generation, &sender);
+	return !!(sender.flags & (PARTY_LOCAL | PARTY_NODE));
+}
+
 /*
  * What comes from outside. Packets that cannot be read here are read again, put together, where
- * they arrive.
+ * they arrive, but there nobody knows any more where they came in.
  */
 SEC("tcx/ingress")
 int from_uplink(struct __sk_buff *skb)
@@ -153,7 +205,12 @@ int from_uplink(struct __sk_buff *skb)
 	int err;
 
 	begin(skb, &c);
-	if (parse(skb, &c.packet, ETH_HLEN) || c.packet.kind == PACKET_LINK)
+	err = parse(skb, &c.packet, ETH_HLEN);
+	if (err == -DROP_FRAGMENT && claims_inside(&c)) {
+		drop_early(&c, DROP_SPOOFED);
+		return TC_ACT_SHOT;
+	}
+	if (err || c.packet.kind == PACKET_LINK)
 		return TC_ACT_UNSPEC;
 	f = find_flow(&key, &c);
 	err = track(skb, &c, &key, f);
@@ -199,6 +256,15 @@ static __always_inline int begin_socket(struct __sk_buff *skb, struct context *c
 	return err ? err : c->packet.kind == PACKET_LINK;
 }
 
+/*
+ * Whether a packet asks at an alias. Its resolver was judged in its place, so it may reach the
+ * proxy and none of the node's own servers.
+ */
+static __always_inline int to_alias(const struct context *c)
+{
+	return !c->reply && is_alias(&c->packet.tuple.dst);
+}
+
 /* What the socket of a host workload sends. A redirected flow leaves through lo or not at all. */
 SEC("cgroup_skb/egress")
 int socket_out(struct __sk_buff *skb)
@@ -221,7 +287,7 @@ int socket_out(struct __sk_buff *skb)
 		count_drop(-err);
 		return 0;
 	}
-	if (err == VERDICT_REDIRECT && (c.reply || skb->ifindex != LOOPBACK)) {
+	if (err == VERDICT_REDIRECT ? c.reply || skb->ifindex != LOOPBACK : to_alias(&c)) {
 		drop_early(&c, DROP_NOT_PROXIED);
 		return 0;
 	}
@@ -276,7 +342,7 @@ int socket_in(struct __sk_buff *skb)
 		count_drop(-err);
 		return 0;
 	}
-	if (err == VERDICT_REDIRECT && (!c.reply || skb->ifindex != LOOPBACK)) {
+	if (err == VERDICT_REDIRECT ? !c.reply || skb->ifindex != LOOPBACK : to_alias(&c)) {
 		drop_early(&c, DROP_NOT_PROXIED);
 		return 0;
 	}
@@ -292,7 +358,7 @@ int proxy_out(struct __sk_buff *skb)
 
 	if (skb->ifindex != LOOPBACK || !is_our_netns(skb) || parse(skb, &p, 0))
 		return 1;
-	if (p.kind == PACKET_FLOW && (opens(&p) || p.proto == IPPROTO_UDP))
+	if (opens_leg(skb, &p))
 		bpf_map_update_elem(&origins, &p.tuple, &o, BPF_ANY);
 	return 1;
 }

@@ -25,6 +25,7 @@ type probe struct {
 	Device string         // SO_BINDTODEVICE
 	Late   bool           // sets Device once it is connected
 	Source netip.AddrPort // bind
+	Free   bool           // IPV6_FREEBIND: Source need not be the node's
 	To     netip.AddrPort // an IPv4 address in an AF_INET6 socket is given as v4-mapped
 	Send   bool           // sendto without connect; of TCP that is Fast Open
 	Proto  int            // 0: the usual one of Type and Family
@@ -135,6 +136,11 @@ func (p probe) use() (got outcome, err error) {
 	}
 	if p.Device != "" && !p.Late {
 		if err := unix.BindToDevice(fd, p.Device); err != nil {
+			return got, err
+		}
+	}
+	if p.Free {
+		if err := unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_FREEBIND, 1); err != nil {
 			return got, err
 		}
 	}

@@ -112,7 +112,7 @@ static __always_inline int same_addr(const struct addr *x, const struct addr *y)
  * @at: offset of the header; returns that of the transport header
  * @hops: TTL or hop limit
  *
- * Returns the transport protocol or minus a drop reason.
+ * Returns the transport protocol or minus a drop reason; the addresses of a fragment are set.
  */
 static __always_inline int parse_ends(struct __sk_buff *skb, struct tuple *t, __u8 family,
 				      __u32 *at, __u8 *hops)
@@ -126,10 +126,10 @@ static __always_inline int parse_ends(struct __sk_buff *skb, struct tuple *t, __
 
 		if (bpf_skb_load_bytes(skb, off, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
 			return -DROP_UNPARSABLE;
-		if (ip.frag_off & bpf_htons(IP_OFFSET | IP_MORE_FRAGMENTS))
-			return -DROP_FRAGMENT;
 		set_v4(&t->src, ip.saddr);
 		set_v4(&t->dst, ip.daddr);
+		if (ip.frag_off & bpf_htons(IP_OFFSET | IP_MORE_FRAGMENTS))
+			return -DROP_FRAGMENT;
 		*hops = ip.ttl;
 		*at = off + ip.ihl * 4;
 		return ip.protocol;
@@ -328,7 +328,9 @@ __noinline int parse(struct __sk_buff *skb, struct packet *p, __u32 l3)
 	err = parse_ports(skb, p, &p->tuple, at);
 	if (err)
 		return err;
-	if (proto == IPPROTO_IGMP && p->family == 4)
+	/* No router passes these on. */
+	if (proto == IPPROTO_IGMP && p->family == 4 && hops == 1 &&
+	    (p->tuple.dst.byte[12] & 0xf0) == 0xe0)
 		p->kind = PACKET_LINK;
 	if (proto == IPPROTO_ICMPV6 && is_link(p->port >> 8, hops))
 		p->kind = PACKET_LINK;

@@ -77,9 +77,11 @@ __noinline int assign_listener(struct __sk_buff *skb, const struct packet *p, __
  */
 static __always_inline int redirect(struct __sk_buff *skb, const struct packet *p, __u16 port)
 {
-	/* An ICMP error finds its socket by itself. */
-	if (p->kind != PACKET_FLOW)
+	/* An ICMP error finds its socket by itself, here: the server is not to get it. */
+	if (p->kind != PACKET_FLOW) {
+		skb->mark = mark_redirect;
 		return 0;
+	}
 	if (p->proto == IPPROTO_TCP) {
 		if (!assign_established(skb, p))
 			return 0;

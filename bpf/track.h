@@ -61,6 +61,8 @@ static __always_inline int spoofs(const struct context *c, struct question *q)
 
 	if (c->hook == HOOK_FROM_UPLINK)
 		return sender->flags & (PARTY_LOCAL | PARTY_NODE);
+	if (c->hook == HOOK_SOCKET_OUT)
+		return sender->flags & PARTY_LOCAL;
 	if (c->hook != HOOK_FROM_WORKLOAD || sender->workload == c->self)
 		return 0;
 	/* DHCP comes from 0.0.0.0 before the workload has an address. */
