@@ -165,8 +165,17 @@ func (w *Writer) send(line []byte) error {
 				return err
 			}
 		}
-		_, err := w.out.Write(line)
-		if err == nil || !again {
+		n, err := w.out.Write(line)
+		if err == nil {
+			return nil
+		}
+		// What a full disk took of the line would be the beginning of the next one.
+		if f, ok := w.out.(*os.File); ok && n > 0 {
+			if info, e := f.Stat(); e == nil {
+				err = errors.Join(err, f.Truncate(info.Size()-int64(n)))
+			}
+		}
+		if !again {
 			return err
 		}
 		w.out.Close()

@@ -9,8 +9,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestWriterFile(t *testing.T) {
@@ -36,6 +39,60 @@ func TestWriterFile(t *testing.T) {
 		`"destination":"[2001:db8::1]:443","verdict":"deny","rule":"app.default","line":3}` + "\n"
 	if string(got) != line+line {
 		t.Errorf("file holds\n%swant twice\n%s", got, line)
+	}
+}
+
+// TestWriterFullDisk fills the disk: the lines that fit are whole, and so is what follows.
+func TestWriterFullDisk(t *testing.T) {
+	disk := t.TempDir()
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=8k"); err != nil {
+		t.Fatalf("mount a small disk, which needs root: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(disk, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	path, filler := filepath.Join(disk, "events.jsonl"), filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		w.Write(Event{Name: strings.Repeat("n", 3000)})
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for lost := uint64(0); lost == 0; {
+		w.mu.Lock()
+		lost = w.lost
+		w.mu.Unlock()
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was lost on a full disk")
+		}
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	w.Write(Event{Rule: "last"})
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last Event
+	for line := range strings.Lines(string(text)) {
+		last = Event{}
+		if err := json.Unmarshal([]byte(line), &last); err != nil {
+			t.Errorf("line %.40q: %v", line, err)
+		}
+	}
+	if last.Rule != "last" || last.Lost != 1 {
+		t.Errorf("the last line has rule %q, lost %d; want last and 1", last.Rule, last.Lost)
 	}
 }
 

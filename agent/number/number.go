@@ -27,6 +27,7 @@ import (
 type Book struct {
 	mu    sync.Mutex
 	file  *os.File
+	size  int64 // of its whole lines
 	kinds map[string]*kind
 }
 
@@ -68,11 +69,8 @@ func (b *Book) read() error {
 		}
 		b.kind(name).add(key)
 	}
-	if err := b.file.Truncate(int64(whole)); err != nil {
-		return err
-	}
-	_, err = b.file.Seek(int64(whole), 0)
-	return err
+	b.size = int64(whole)
+	return b.file.Truncate(b.size)
 }
 
 func (b *Book) kind(name string) *kind {
@@ -102,9 +100,12 @@ func (b *Book) Number(kindName, key string) (uint32, error) {
 	if strings.ContainsAny(kindName, " \n") || kindName == "" {
 		return 0, fmt.Errorf("number kind %q: want one word", kindName)
 	}
-	if _, err := b.file.WriteString(kindName + " " + strconv.Quote(key) + "\n"); err != nil {
+	line := kindName + " " + strconv.Quote(key) + "\n"
+	// In the place of what a full disk took of an earlier line.
+	if _, err := b.file.WriteAt([]byte(line), b.size); err != nil {
 		return 0, fmt.Errorf("write numbers: %w", err)
 	}
+	b.size += int64(len(line))
 	return k.add(key), nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func number(t *testing.T, b *Book, kind, key string) uint32 {
@@ -65,6 +67,38 @@ func TestBookAfterCrash(t *testing.T) {
 	text, err := os.ReadFile(path)
 	if err != nil || string(text) != "table \"a\"\ntable \"b\"\n" {
 		t.Errorf("file after a torn line: %q, %v", text, err)
+	}
+}
+
+// TestBookFullDisk writes a book on a disk that is full for a while.
+func TestBookFullDisk(t *testing.T) {
+	disk := t.TempDir()
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=8k"); err != nil {
+		t.Fatalf("mount a small disk, which needs root: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(disk, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	path, filler := filepath.Join(disk, "numbers"), filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, path)
+	defer b.Close()
+	first := number(t, b, "table", strings.Repeat("a", 4000))
+	if n, err := b.Number("table", strings.Repeat("b", 4000)); err == nil {
+		t.Fatalf("on a full disk: got number %d", n)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	second := number(t, b, "table", "c")
+	again := open(t, path)
+	defer again.Close()
+	if got := number(t, again, "table", "c"); got != second || first != 1 || second != 2 {
+		t.Errorf("numbers: %d, %d and after reopening %d, want 1, 2, 2", first, second, got)
 	}
 }
 
