@@ -33,7 +33,6 @@ type Agent struct {
 	cfg     *config.Config
 	log     *slog.Logger
 	started time.Time
-	inv     program.Inventory
 
 	status   *status.Server
 	place    *place.Place
@@ -45,6 +44,8 @@ type Agent struct {
 	live     *live.Set
 
 	unswept *bpf.Stage // of the last switch, nil when it is swept
+	places  string     // of the machine, that the generation in force is attached to
+	seen    string     // the machine at the last reload
 
 	mu sync.Mutex
 	// current is the generation in force, nil before the first. During a switch coming is the next
@@ -63,7 +64,11 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	// Compiled before anything is touched: a wrong policy must not leave a trace.
-	first, warnings, err := load(ctx, cfg, a.inv)
+	now, err := a.look()
+	if err != nil {
+		return err
+	}
+	first, warnings, err := load(ctx, cfg, now.inv)
 	if err != nil {
 		return err
 	}
@@ -76,7 +81,7 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	parts := a.serve(serveCtx)
-	if err = a.replace(ctx, first); err == nil {
+	if err = a.replace(ctx, first, now.places); err == nil {
 		a.announce(warnings)
 		fresh = false
 		err = a.follow(ctx, parts.failed)
@@ -98,18 +103,13 @@ func (a *Agent) prepare() error {
 	if err := bpf.Probe(); err != nil {
 		return err
 	}
-	found, err := discover()
-	if err != nil {
-		return err
-	}
-	a.inv = a.cfg.Inventory(found)
 	return a.checkMachine()
 }
 
 // retry is how long after a part of the machine failed a reload is tried again.
 const retry = 5 * time.Second
 
-// follow reloads the files whenever they change, until ctx is done or a part has failed.
+// follow reloads the files whenever they or the machine change, until ctx is done or a part has failed.
 func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
 	w, err := watch.New(func() []string {
 		return source.Folders(slices.Concat(a.cfg.Policies, a.cfg.Guardrails))
@@ -121,6 +121,8 @@ func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
 	changes := w.Changes(ctx)
 	again := time.NewTimer(0) // at once: for what changed between the first load and the watch
 	defer again.Stop()
+	look := time.NewTicker(glance)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -129,6 +131,10 @@ func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
 			return err
 		case <-changes:
 		case <-again.C:
+		case <-look.C:
+			if !a.moved() {
+				continue
+			}
 		}
 		if !a.reload(ctx) {
 			again.Reset(retry)
@@ -139,10 +145,18 @@ func (a *Agent) follow(ctx context.Context, failed <-chan error) error {
 // reload brings the files as they are now into force. What is wrong with them is reported and
 // changes nothing. It returns false when the files are right and something else failed.
 func (a *Agent) reload(ctx context.Context) bool {
-	p, warnings, err := load(ctx, a.cfg, a.inv)
-	changed := false
+	var (
+		p        *program.Program
+		warnings diag.List
+		changed  bool
+	)
+	now, err := a.look()
 	if err == nil {
-		changed, err = a.replaceChanged(ctx, p)
+		a.seen = fmt.Sprint(now)
+		p, warnings, err = load(ctx, a.cfg, now.inv)
+	}
+	if err == nil {
+		changed, err = a.replaceChanged(ctx, p, now.places)
 	}
 	if ctx.Err() != nil {
 		return true

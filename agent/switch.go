@@ -23,13 +23,13 @@ type generation struct {
 	rules   map[string]program.RuleID // by the key of their source
 }
 
-// replaceChanged brings p into force unless it is in force already.
-func (a *Agent) replaceChanged(ctx context.Context, p *program.Program) (changed bool, err error) {
+// replaceChanged brings p into force unless it is in force already, at the places that are there now.
+func (a *Agent) replaceChanged(ctx context.Context, p *program.Program, places string) (changed bool, err error) {
 	hash, err := p.Hash()
-	if err != nil || hash == a.current.hash {
+	if err != nil || hash == a.current.hash && places == a.places {
 		return false, err
 	}
-	return true, a.replace(ctx, p)
+	return true, a.replace(ctx, p, places)
 }
 
 // replace switches from the generation in force to p:
@@ -42,7 +42,7 @@ func (a *Agent) replaceChanged(ctx context.Context, p *program.Program) (changed
 //  6. the rules of the old generation go, its entries last.
 //
 // An error before 5 takes everything back.
-func (a *Agent) replace(ctx context.Context, p *program.Program) error {
+func (a *Agent) replace(ctx context.Context, p *program.Program, places string) error {
 	ctx, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
 	hash, err := p.Hash()
@@ -88,6 +88,7 @@ func (a *Agent) replace(ctx context.Context, p *program.Program) error {
 		return errors.Join(err, stage.Abort(), a.restore(old))
 	}
 	a.arrived()
+	a.places = places
 	a.endForbidden(next)
 	a.dns.Apply(next.view)
 	a.unswept = stage
