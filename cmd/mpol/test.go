@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -29,11 +30,14 @@ A test marked todo may fail; one that passes is reported.`,
 	t.format = addFormat(c, human, asJSON, sarif, github)
 	t.today = addToday(c)
 	t.guardrails = addGuardrails(c)
-	t.plan = addPlan(c)
+	t.plan, t.cover = addPlan(c), addCover(c)
 	c.Flags().VarP(&t.outputs, "output", "o", "write a report (repeatable)")
 	watch := c.Flags().Bool("watch", false, "run again whenever a file changes, until interrupted")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := t.plan.prepare(s.now()); err != nil {
+			return err
+		}
+		if err := t.cover.prepare(); err != nil {
 			return err
 		}
 		if *watch {
@@ -51,6 +55,7 @@ type testRun struct {
 	today      *day
 	guardrails *[]string
 	plan       *plan
+	cover      *cover
 	outputs    outputs
 }
 
@@ -82,10 +87,24 @@ func (t *testRun) run(ctx context.Context, args []string) error {
 	if err := t.outputs.write(t.streams, *t.format, r); err != nil {
 		return err
 	}
-	if r.Failed() {
+	enough := true
+	if t.cover.wanted() {
+		if enough, err = t.cover.report(t.said(), module, tests, r); err != nil {
+			return err
+		}
+	}
+	if r.Failed() || !enough {
 		return outcome(exitFailed)
 	}
 	return nil
+}
+
+// said is where people read: the standard output unless a report for machines has it.
+func (t *testRun) said() io.Writer {
+	if *t.format != human || t.outputs.taken() {
+		return t.streams.err
+	}
+	return t.streams.out
 }
 
 // text returns the text of a file that was read.

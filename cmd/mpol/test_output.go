@@ -56,6 +56,11 @@ func (o *outputs) String() string { return "" }
 // Type implements pflag.Value.
 func (o *outputs) Type() string { return "FORMAT[=FILE]" }
 
+// taken reports whether a report other than that for people has the standard output.
+func (o outputs) taken() bool {
+	return slices.ContainsFunc(o, func(out output) bool { return out.file == "" && out.format != human })
+}
+
 // write writes the report everywhere; to the standard output in the format stated for diagnostics
 // unless an output says another.
 func (o outputs) write(s streams, stated format, r *policytest.Report) error {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"mpol/compiler"
+	"mpol/compiler/policytest"
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
 	"mpol/internal/source"
@@ -106,7 +107,7 @@ func unstated(m *check.Module, s *scene) []netip.Addr {
 func (j *judge) ungoverned() []string {
 	var out []string
 	for _, w := range j.rules.Inventory.Workloads {
-		governed := slices.ContainsFunc(j.rules.Policies, func(p program.Policy) bool { return selected(&p, &w) })
+		governed := slices.ContainsFunc(j.rules.Policies, func(p program.Policy) bool { return policytest.Selects(p.Subject, &w) })
 		if !governed {
 			out = append(out, w.Name)
 		}
@@ -272,7 +273,7 @@ func (j *judge) resolverEnds(r program.Resolver) []verdict.End {
 			}
 		case program.PeerSelector:
 			for i := range j.scene.inv.Workloads {
-				if w := &j.scene.inv.Workloads[i]; meets(p.Selector, w) {
+				if w := &j.scene.inv.Workloads[i]; policytest.Meets(p.Selector, w) {
 					ends, _ := j.scene.find(w.Name)
 					out = append(out, ends...)
 				}

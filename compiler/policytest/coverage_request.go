@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policytest
+
+import (
+	"fmt"
+
+	"mpol/compiler/program"
+	"mpol/lang/check"
+)
+
+// request is a request that a rule may speak of, and how a line states it; the zero value is none.
+type request struct {
+	text string
+	fill func(*check.Assertion)
+}
+
+// witnessRequests returns those that match a rule's L7 part with a peer; one that is none for a rule without.
+func witnessRequests(r *program.Rule, other party) []request {
+	l := r.L7
+	if l == nil {
+		return []request{{}}
+	}
+	var out []request
+	for _, h := range l.HTTP {
+		out = append(out, httpRequest(h, other))
+	}
+	for _, g := range l.GRPC {
+		if g.Method == "" {
+			g.Method = "Any"
+		}
+		out = append(out, request{
+			fmt.Sprintf("grpc %q", g.Service+"/"+g.Method),
+			func(a *check.Assertion) { a.GRPC = &g },
+		})
+	}
+	names := l.SNI
+	if l.Pinned && other.name != nil {
+		names = []program.NamePattern{program.NamePattern(other.name.String())}
+	}
+	for _, p := range names {
+		name := witnessName(p).String()
+		out = append(out, request{fmt.Sprintf("sni %q", name), func(a *check.Assertion) { a.SNI = name }})
+	}
+	for _, p := range l.DNS {
+		q := check.Question{Name: witnessName(p), Type: typeA}
+		out = append(out, request{fmt.Sprintf("dns %q A", q.Name), func(a *check.Assertion) { a.DNS = &q }})
+	}
+	return out
+}
+
+func httpRequest(h program.HTTPRequest, other party) request {
+	q := check.Request{Method: "GET", Upgrade: h.Upgrade}
+	if len(h.Methods) > 0 {
+		q.Method = h.Methods[0]
+	}
+	switch {
+	case h.Host != nil:
+		q.Host = witnessName(*h.Host).String()
+	case other.name != nil:
+		q.Host = other.name.String()
+	}
+	for _, c := range h.Headers {
+		switch c.Op {
+		case program.HeaderPresent:
+			q.Headers = append(q.Headers, check.RequestHeader{Name: c.Name, Value: "x"})
+		case program.HeaderEqual, program.HeaderMatches:
+			q.Headers = append(q.Headers, check.RequestHeader{Name: c.Name, Value: valueOf(c)})
+		}
+	}
+	q.Path = pathOf(h.Path)
+	return request{requestText(&q), func(a *check.Assertion) { a.HTTP = &q }}
+}
+
+func requestText(q *check.Request) string {
+	text := fmt.Sprintf("%s %q", q.Method, q.Path)
+	if q.Host != "" {
+		text += fmt.Sprintf(" host %q", q.Host)
+	}
+	for _, h := range q.Headers {
+		text += fmt.Sprintf(" header %q = %q", h.Name, h.Value)
+	}
+	if q.Upgrade != "" {
+		text += fmt.Sprintf(" upgrade %q", q.Upgrade)
+	}
+	return text
+}
