@@ -21,10 +21,31 @@ const logFlush = 50 * time.Millisecond
 const tagProfile = "profile"
 
 func (m *merged) requestLog() []*accesslogv3.AccessLog {
+	var filter *accesslogv3.AccessLogFilter
+	if m.deniedOnly {
+		filter = unanswered()
+	}
 	return []*accesslogv3.AccessLog{grpcLog(&grpclogv3.HttpGrpcAccessLogConfig{
 		CommonConfig:                  m.logConfig(),
 		AdditionalRequestHeadersToLog: []string{":method"},
-	}, nil)}
+	}, filter)}
+}
+
+// unanswered holds for a status that a denied request can have: an error, or none where Envoy closed
+// the connection. A server's own errors have one too.
+func unanswered() *accesslogv3.AccessLogFilter {
+	status := func(op accesslogv3.ComparisonFilter_Op, value uint32) *accesslogv3.AccessLogFilter {
+		return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{
+			StatusCodeFilter: &accesslogv3.StatusCodeFilter{Comparison: &accesslogv3.ComparisonFilter{
+				Op: op, Value: &corev3.RuntimeUInt32{DefaultValue: value, RuntimeKey: "mpol.never_set"},
+			}},
+		}}
+	}
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_OrFilter{
+		OrFilter: &accesslogv3.OrFilter{Filters: []*accesslogv3.AccessLogFilter{
+			status(accesslogv3.ComparisonFilter_GE, 400), status(accesslogv3.ComparisonFilter_EQ, 0),
+		}},
+	}}
 }
 
 // connectionLog reports the end of each TLS connection, of refused ones too.

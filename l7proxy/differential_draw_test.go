@@ -140,9 +140,10 @@ func (d draw) escape(b byte) string {
 	return fmt.Sprintf(d.pick("%%%02X", "%%%02x"), b)
 }
 
+// byte draws any but those that end a line.
 func (d draw) byte() string {
-	if d.IntN(8) == 0 {
-		return string([]byte{byte(d.IntN(256))})
+	if b := byte(d.IntN(256)); d.IntN(8) == 0 && b != '\r' && b != '\n' {
+		return string([]byte{b})
 	}
 	return string(printable[d.IntN(len(printable))])
 }

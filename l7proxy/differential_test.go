@@ -124,6 +124,7 @@ type differential struct {
 	*proxy
 	*world
 	server  *recorder
+	sending sync.Mutex // guards what follows
 	results []*outcome
 	byConn  map[netip.AddrPort][]*outcome
 	seen    map[string]int
@@ -135,17 +136,16 @@ func (d *differential) send1(s *situation, requests []*wireRequest) {
 	for len(requests) > 0 {
 		conn, err := d.dial(s.profile, d.server.addr())
 		if err != nil {
-			d.t.Fatal(err)
+			d.t.Error(err)
+			return
 		}
 		local, reader := netip.MustParseAddrPort(conn.LocalAddr().String()), bufio.NewReader(conn)
 		for len(requests) > 0 {
 			q := requests[0]
 			requests = requests[1:]
-			o := &outcome{situation: s, request: q, message: q.message()}
-			d.results = append(d.results, o)
-			d.byConn[local] = append(d.byConn[local], o)
+			o := d.sent(s, q, local)
 			if _, err := io.WriteString(conn, q.raw()); err != nil {
-				d.t.Fatalf("%q: %v", q.raw(), err)
+				d.t.Errorf("%q: %v", q.raw(), err)
 			}
 			response, err := http.ReadResponse(reader, &http.Request{Method: strings.ToUpper(q.Method)})
 			if err != nil {
@@ -159,6 +159,16 @@ func (d *differential) send1(s *situation, requests []*wireRequest) {
 		}
 		conn.Close()
 	}
+}
+
+// sent begins an outcome.
+func (d *differential) sent(s *situation, q *wireRequest, local netip.AddrPort) *outcome {
+	o := &outcome{situation: s, request: q, message: q.message()}
+	d.sending.Lock()
+	defer d.sending.Unlock()
+	d.results = append(d.results, o)
+	d.byConn[local] = append(d.byConn[local], o)
+	return o
 }
 
 // judge compares every outcome with the evaluator's verdict.
@@ -287,26 +297,46 @@ func TestDifferential(t *testing.T) {
 	w := newWorld(t, all)
 	p := newProxy(t)
 	p.apply("1", w.Tables.Profiles)
-	run := &differential{
-		t: t, proxy: p, world: w, server: newRecorder(t, serve1),
-		byConn: map[netip.AddrPort][]*outcome{}, seen: map[string]int{},
-	}
-	const perConnection = 40
-	for id := 0; id < n; {
-		for _, s := range w.situations {
-			if s.tls {
-				continue
+	for _, protocol := range []struct {
+		name  string
+		n     int
+		serve func(*recorder, net.Conn)
+		send  func(*differential, *situation, []*wireRequest)
+	}{
+		{"HTTP1", n, serve1, (*differential).send1},
+		{"HTTP2", n / 2, serve2, (*differential).send2},
+	} {
+		t.Run(protocol.name, func(t *testing.T) {
+			run := &differential{
+				t: t, proxy: p, world: w, server: newRecorder(t, protocol.serve),
+				byConn: map[netip.AddrPort][]*outcome{}, seen: map[string]int{},
 			}
-			var requests []*wireRequest
-			for range perConnection {
-				requests = append(requests, d.request(s, id))
-				id++
+			var sending sync.WaitGroup
+			for id := 0; id < protocol.n; sending.Wait() {
+				for _, s := range w.situations {
+					if s.tls {
+						continue
+					}
+					const perConnection = 40
+					var requests []*wireRequest
+					for range perConnection {
+						q := d.request(s, id)
+						if id++; protocol.name == "HTTP1" || !fatal(q) || d.IntN(perConnection) == 0 {
+							requests = append(requests, q)
+						}
+					}
+					sending.Go(func() { protocol.send(run, s, requests) })
+				}
 			}
-			run.send1(s, requests)
-		}
+			run.reports()
+			run.judge()
+			run.rules()
+			t.Logf("%d requests: %v", len(run.results), run.seen)
+			for _, what := range []string{"allowed", "denied, rule", "denied, default", "denied, refused", "rule: egress true", "rule: ingress true"} {
+				if run.seen[what] < protocol.n/100 {
+					t.Errorf("%d of %d requests are %s: the test proves little", run.seen[what], protocol.n, what)
+				}
+			}
+		})
 	}
-	run.reports()
-	run.judge()
-	run.rules()
-	t.Logf("%d requests: %v", len(run.results), run.seen)
 }

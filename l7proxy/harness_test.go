@@ -106,7 +106,7 @@ type proxy struct {
 }
 
 // newProxy starts a proxy that ends with the test.
-func newProxy(t testing.TB) *proxy {
+func newProxy(t testing.TB, change ...func(*Config)) *proxy {
 	t.Helper()
 	envoy := envoyPath(t)
 	l, err := lab.New() // its cgroup ends Envoy even if this process is killed
@@ -130,6 +130,9 @@ func newProxy(t testing.TB) *proxy {
 		RestartDelay: 200 * time.Millisecond, Workers: 2, Mark: 0x300,
 		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Event: p.event,
+	}
+	for _, f := range change {
+		f(&p.config)
 	}
 	p.serve()
 	t.Cleanup(func() {

@@ -84,11 +84,15 @@ func (a *accessLog) http(entry *dataaccesslogv3.HTTPAccessLogEntry) Request {
 	r.Received = request.GetRequestHeadersBytes() + request.GetRequestBodyBytes()
 	r.Sent = response.GetResponseHeadersBytes() + response.GetResponseBodyBytes()
 	r.blameFilter(common)
-	if (common.GetRouteName() == "" || r.Details == upgradeFailed) && r.Code >= 400 {
+	unread := r.Code == 0 && strings.HasPrefix(r.Details, codec2)
+	if unread || r.Code >= 400 && (common.GetRouteName() == "" || r.Details == upgradeFailed) {
 		r.refuse(r.Details)
 	}
 	return r
 }
+
+// codec2 begins Envoy's word for a stream that is no HTTP/2 request, which it resets.
+const codec2 = "http2."
 
 // upgradeFailed is how Envoy ends a request for an upgrade that no configuration allows, before any
 // filter and although it has chosen a route.

@@ -294,3 +294,41 @@ func TestRequests(t *testing.T) {
 		}
 	}
 }
+
+// TestDeniedOnly: what was let through is not reported, what was denied is.
+func TestDeniedOnly(t *testing.T) {
+	p := newProxy(t, func(c *Config) { c.DeniedOnly = true })
+	p.apply("1", []program.Profile{publicOnly("k")})
+	server := origin(t, server4)
+	for i := range 3 { // each behind an allowed one, on the way to one log
+		for _, path := range []string{"/public/x", fmt.Sprintf("/admin/%d", i), "/%2f"} {
+			if _, err := p.raw("k", server, get(path, "good")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.reported(func(r Request) bool { return r.Path == fmt.Sprintf("/admin/%d", i) && r.Denied })
+	}
+	p.reported(func(r Request) bool { return r.Rule == "refused:path_normalization_failed" })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.events {
+		if !r.Denied {
+			t.Errorf("reported %+v", r)
+		}
+	}
+}
+
+// TestLongExpression: a name may take an expression far beyond Envoy's own bound.
+func TestLongExpression(t *testing.T) {
+	p := newProxy(t)
+	host := program.NamePattern("**." + strings.Repeat(strings.Repeat("a*b", 20)+".", 3) + "example")
+	on := program.HTTPRequest{Methods: []string{"GET"}, Path: subtree("/"), Host: &host}
+	p.apply("1", []program.Profile{profile("k", nil, half(nil, []program.RequestRule{rule("h", on)}))})
+	server := origin(t, server4)
+	good := "x." + strings.Repeat(strings.Repeat("ab", 20)+".", 3) + "example"
+	for text, want := range map[string]int{good: 200, "x" + good: 200, good + "x": 403} {
+		if got, err := p.raw("k", server, get("/", text)); err != nil || got.Code != want {
+			t.Errorf("Host %s: %d, %v, want %d", text, got.Code, err, want)
+		}
+	}
+}

@@ -71,6 +71,7 @@ type merged struct {
 	key             string
 	kind            program.L7Kind
 	local, looped   bool
+	deniedOnly      bool // see Config
 	egress, ingress *judgement
 }
 

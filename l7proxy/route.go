@@ -34,6 +34,7 @@ const (
 	refusedBytes      = "refused:bytes"
 	refusedLoop       = "refused:loop"
 	refusedMethod     = "refused:method"
+	refusedUser       = "refused:user"
 	refusedByEnvoy    = "refused:" // and Envoy's own word, in the log only
 )
 
@@ -41,7 +42,8 @@ const (
 // digits, a segment of parameters only, bytes that are not printable ASCII, and the dot segments
 // that its normalisation leaves: it decodes "%2e%2e;x" only after it has removed dot segments, and
 // the rules would take what a server may understand as the parent for a segment. It also denies
-// in HTTP/2 the methods that Envoy refuses in HTTP/1, and what was sent to a listener of ours and
+// in HTTP/2 the methods that Envoy refuses in HTTP/1, in HTTP/1 a user in the Host, which it refuses
+// in HTTP/2, and what was sent to a listener of ours and
 // would be led there again without end.
 func refused(own portRange) policies {
 	ps := policies{}
@@ -50,6 +52,7 @@ func refused(own portRange) policies {
 		`(?s)[^?]*%(?:[0-9A-Fa-f]?|[0-9A-Fa-f]?[^0-9A-Fa-f].*)`)))
 	ps.add(refusedDots, header(":path", expression(`(?s)[^?]*/\.\.?(?:;[^/?]*)?(?:[/?].*)?`)))
 	ps.add(refusedParameters, header(":path", expression(`(?s)[^?]*/;.*`)))
+	ps.add(refusedUser, header(":authority", expression(`(?s).*@.*`)))
 	ps.add(refusedMethod, not(header(":method", expression(knownMethods))))
 	ps.add(refusedBytes, not(header(":path", expression(`[!-~]*`))))
 	return ps

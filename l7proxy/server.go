@@ -55,6 +55,9 @@ type Config struct {
 	MaxConnections int
 	// Log gets what happens to Envoy; nil: nothing is logged.
 	Log *slog.Logger
+	// DeniedOnly spares Envoy the report of requests that were let through; TLS connections are always
+	// reported, for whoever ends them when a rule is gone. false: everything is reported.
+	DeniedOnly bool
 	// Event is called with each request and TLS connection that Envoy reports, from several
 	// goroutines; it must not block. nil: they are dropped.
 	Event func(Request)
@@ -139,6 +142,9 @@ func (s *Server) Apply(ctx context.Context, generation string, sets ...[]program
 	profiles, err := merge(sets)
 	if err != nil {
 		return fmt.Errorf("apply profiles: %w", err)
+	}
+	for _, m := range profiles {
+		m.deniedOnly = s.config.DeniedOnly
 	}
 	keys := sortedKeys(profiles)
 	assigned, err := s.ports.assign(keys, s.keys)

@@ -9,9 +9,9 @@ import (
 
 // IsMessage reports whether h is a request that a proxy can read at all, but for its path: with a
 // method that is known to HTTP, in its own case, and an authority of characters that one may have
-// (RFC 3986, section 3.2). Others are refused whatever the rules.
+// (RFC 3986, section 3.2) and without a user. Others are refused whatever the rules.
 func IsMessage(h *HTTP) bool {
-	const authority = "!$%&'()*+,-.:;=@[]_~"
+	const authority = "!$%&'()*+,-.:;=[]_~"
 	return slices.Contains(knownMethods(), h.Method) && !strings.ContainsFunc(h.Host, func(r rune) bool {
 		return !isLabelRune(r) && !strings.ContainsRune(authority, r)
 	})
