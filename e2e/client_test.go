@@ -40,6 +40,8 @@ func attempt(args []string) string {
 		return trySpoof(args[1], args[2])
 	case "mapped":
 		return tryMapped(args[1])
+	case "mapped-sendto", "mapped-connect":
+		return tryMappedQuestion(args[0] == "mapped-connect", args[1], args[2])
 	case "storm":
 		times, err := strconv.Atoi(args[4])
 		if err != nil {
@@ -207,6 +209,60 @@ func tryMapped(to string) string {
 		return lab.Closed
 	}
 	return lab.Answered
+}
+
+// tryMappedQuestion asks an IPv4 resolver for a name's addresses by an IPv6 socket, connected or not.
+// The answer must come from where the question went.
+func tryMappedQuestion(connected bool, resolver, name string) string {
+	at, err := netip.ParseAddrPort(resolver)
+	if err != nil {
+		return err.Error()
+	}
+	question := new(dns.Msg).SetQuestion(name, dns.TypeA)
+	text, err := question.Pack()
+	if err != nil {
+		return err.Error()
+	}
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err.Error()
+	}
+	defer unix.Close(fd)
+	limit := unix.NsecToTimeval(int64(patience))
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
+		return err.Error()
+	}
+	to := &unix.SockaddrInet6{Addr: at.Addr().As16(), Port: int(at.Port())}
+	if connected {
+		if err := unix.Connect(fd, to); err != nil {
+			return failure(err)
+		}
+		_, err = unix.Write(fd, text)
+	} else {
+		err = unix.Sendto(fd, text, 0, to)
+	}
+	if err != nil {
+		return failure(err)
+	}
+	buffer := make([]byte, 4096)
+	n, from, err := unix.Recvfrom(fd, buffer, 0)
+	if errors.Is(err, unix.EAGAIN) {
+		return lab.Silent
+	}
+	if err != nil {
+		return failure(err)
+	}
+	if source, ok := from.(*unix.SockaddrInet6); !ok || source.Addr != to.Addr || source.Port != to.Port {
+		return fmt.Sprintf("an answer from %v", from)
+	}
+	answer := new(dns.Msg)
+	if err := answer.Unpack(buffer[:n]); err != nil {
+		return err.Error()
+	}
+	if answer.Rcode != dns.RcodeSuccess {
+		return dns.RcodeToString[answer.Rcode]
+	}
+	return fmt.Sprintf("%d address", len(answer.Answer))
 }
 
 // storm looks names up, each the pattern with another number in it, and connects to each address at

@@ -131,12 +131,23 @@ func TestNames(t *testing.T) {
 				step{"what it learned", tcp(t, two, f.c), lab.Answered})
 		})
 	}
-	t.Run("IPv4 in its IPv6 form", func(t *testing.T) {
-		f := families(n)["IPv4"]
-		compare(t,
-			step{"learned", client(t, n.Service(daemon), "mapped", f.site.String()), lab.Answered},
-			step{"not learned", client(t, n.Service(daemon), "mapped", f.far.String()), lab.Refused})
-	})
+}
+
+// TestNames_mapped uses IPv4 by IPv6 sockets, as programs of both families do.
+func TestNames_mapped(t *testing.T) {
+	t.Parallel()
+	n := named(t, "")
+	f := families(n)["IPv4"]
+	resolver := netip.AddrPortFrom(f.resolver, 53).String()
+	for who, c := range clients(n) {
+		for _, ask := range []string{"mapped-sendto", "mapped-connect"} {
+			compare(t,
+				step{who + " " + ask + " before the look-up", client(t, c, "mapped", f.far.String()), lab.Refused},
+				step{who + " " + ask, client(t, c, ask, resolver, "a.example."), "1 address"},
+				step{who + " " + ask + " refused", client(t, c, ask, resolver, "c.example."), "REFUSED"},
+				step{who + " after " + ask, client(t, c, "mapped", f.site.String()), lab.Answered})
+		}
+	}
 }
 
 // TestNames_storm connects the moment an answer arrives: no SYN may come before its address is open
