@@ -36,7 +36,8 @@ type Options struct {
 // Set remembers what it has read, so that reading the same files again costs what has changed. The
 // zero value is ready; one goroutine at a time uses it.
 type Set struct {
-	files map[string]*parsed // by name, those of the last Read
+	files  map[string]*parsed // by name, those of the last Read
+	memory check.Memory
 }
 
 // Read is Read of a Set without memory.
@@ -55,7 +56,7 @@ func (s *Set) Read(ctx context.Context, files []source.File, opt Options) (*chec
 		list = append(list, p.diags...)
 		trees, names = append(trees, p.tree), append(names, files[i].Name)
 	}
-	module, found := check.Check(trees, opt.Check)
+	module, found := s.memory.Check(trees, opt.Check)
 	list = append(list, found...)
 	if !list.HasErrors() {
 		denied, err := guard.Run(ctx, module, opt.Guard)

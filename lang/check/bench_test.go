@@ -75,4 +75,20 @@ func BenchmarkFiles(b *testing.B) {
 			}
 		}
 	})
+	b.Run("again", func(b *testing.B) {
+		var memory check.Memory
+		memory.Check(files, check.Options{})
+		changed := strings.Replace(texts[500], "tcp/5432", "tcp/5433", 1)
+		b.ResetTimer()
+		for i := range b.N {
+			text := texts[500]
+			if i%2 == 0 {
+				text = changed
+			}
+			files[500], _ = lang.Parse("500.mpol", []byte(text))
+			if m, diags := memory.Check(files, check.Options{}); m == nil {
+				b.Fatal(diags)
+			}
+		}
+	})
 }

@@ -26,11 +26,18 @@ type Options struct {
 // or when one of the diagnostics, which are in file order, is an error. A second Check of the same
 // files gives the same.
 func Check(files []*lang.File, opt Options) (*Module, diag.List) {
+	return check(files, opt, new(Memory))
+}
+
+func check(files []*lang.File, opt Options, memory *Memory) (*Module, diag.List) {
+	memory.begin(files, opt.Today)
 	c := &checker{
 		opt: opt, files: files, order: map[string]int{}, scopes: map[*lang.File]*scope{}, byName: map[string]*pkg{},
-		public: public(), registrable: map[program.NamePattern]string{}, subjects: map[pair]bool{},
+		public: public(), registrable: map[program.NamePattern]string{}, memory: memory,
+		values: map[lang.Decl]*symbol{},
 	}
 	m := c.module()
+	memory.symbols = c.values
 	names := make([]string, len(files))
 	broken := false
 	for i, f := range files {
@@ -59,8 +66,9 @@ type checker struct {
 	public   prefixes        // what internet covers of world
 	// registrable holds what has been looked up in the list of public suffixes.
 	registrable map[program.NamePattern]string
-	placed      []*placed     // see placedRules
-	subjects    map[pair]bool // see subjectsMeet
+	placed      []*placed // every rule, in file order
+	memory      *Memory
+	values      map[lang.Decl]*symbol // resolved without an error
 	diags       diag.List
 }
 
@@ -89,7 +97,11 @@ func (c *checker) module() *Module {
 		slices.Sort(m.Packages[i].Imports)
 	}
 	c.declare()
-	c.cycles()
+	if !c.memory.acyclic {
+		before := len(c.diags)
+		c.cycles()
+		c.memory.acyclic = len(c.diags) == before
+	}
 	c.resolveTiers(m)
 	c.resolveAll()
 	m.Default = c.defaultOf()
@@ -101,15 +113,15 @@ func (c *checker) module() *Module {
 		for _, d := range f.Decls {
 			c.declaration(m, d)
 		}
+		c.filePolicies(m, f)
 	}
 	if !c.diags.HasErrors() {
-		c.mixed(m)
+		c.mixed()
 		if !slices.ContainsFunc(c.files, func(f *lang.File) bool { return f.Broken }) {
 			c.warnings(m)
 		}
 	}
 	c.unmet(m)
-	c.rules = ruleNames(c.files, c.scopes)
 	for _, f := range c.files {
 		c.at = c.scopes[f]
 		for _, d := range f.Decls {
@@ -124,11 +136,10 @@ func (c *checker) module() *Module {
 	return m
 }
 
-// declaration adds what a declaration is to the Module, tests and proofs left for later.
+// declaration adds what a declaration is to the Module, policies, tests and proofs left for later.
 func (c *checker) declaration(m *Module, d lang.Decl) {
 	switch d := d.(type) {
 	case *lang.Policy:
-		m.Policies = append(m.Policies, c.policy(d))
 		return
 	case *lang.Resolver:
 		if s := c.at.pkg.names[resolvers][d.Name.Value]; s != nil && s.resolver != nil && s.decl == lang.Decl(d) {

@@ -39,7 +39,7 @@ func (c *checker) oneDirection(m *Module) {
 	for dir := range in {
 		in[dir].texts = map[string]bool{}
 		for _, p := range m.Policies {
-			if text := subjectText(p.Subject); governs(m, p, program.Direction(dir)) && !in[dir].texts[text] {
+			if text := c.subjectText(p.Subject); governs(m, p, program.Direction(dir)) && !in[dir].texts[text] {
 				in[dir].texts[text] = true
 				if p.Subject.Selector != nil {
 					in[dir].selectors = append(in[dir].selectors, p.Subject.Selector)
@@ -49,7 +49,7 @@ func (c *checker) oneDirection(m *Module) {
 	}
 	warned := map[string]bool{}
 	for _, p := range m.Policies {
-		text := subjectText(p.Subject)
+		text := c.subjectText(p.Subject)
 		for dir, other := range []program.Direction{program.Egress: program.Ingress, program.Ingress: program.Egress} {
 			d := program.Direction(dir)
 			if !governs(m, p, d) || governs(m, p, other) || warned[text] || in[other].covers(p.Subject, text) {
@@ -63,14 +63,19 @@ func (c *checker) oneDirection(m *Module) {
 }
 
 // subjectText is one text for one set of subjects that are written alike.
-func subjectText(s program.Subject) string {
+func (c *checker) subjectText(s program.Subject) string {
 	switch {
 	case s.All:
 		return "workloads"
 	case s.Host:
 		return "host"
 	}
-	return s.Selector.String()
+	text, ok := c.memory.texts[s.Selector]
+	if !ok {
+		text = s.Selector.String()
+		c.memory.texts[s.Selector] = text
+	}
+	return text
 }
 
 // covers reports whether every subject of s is among g.

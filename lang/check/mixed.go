@@ -12,9 +12,9 @@ import (
 
 // mixed reports rules of two L7 kinds that one flow could meet: it would have to speak both. What
 // only an inventory could tell apart counts as met.
-func (c *checker) mixed(m *Module) {
+func (c *checker) mixed() {
 	seen := map[program.L7Kind]*portIndex{}
-	for _, n := range c.placedRules(m) {
+	for _, n := range c.placed {
 		if n.rule.L7 == nil {
 			continue
 		}

@@ -26,23 +26,28 @@ type placed struct {
 // audit reports whether the rule only reports.
 func (p *placed) audit() bool { return p.rule.Audit || p.policy.Audit }
 
-// placedRules returns the rules of a module in file order.
-func (c *checker) placedRules(m *Module) []*placed {
-	if c.placed != nil {
-		return c.placed
-	}
-	for _, p := range m.Policies {
-		for dir, b := range []*Block{program.Egress: p.Egress, program.Ingress: p.Ingress} {
+// place returns the rules of policies, which are in file order, in file order.
+func place(ps []*Policy) []*placed {
+	var out []*placed
+	for _, p := range ps {
+		dirs := []program.Direction{program.Egress, program.Ingress}
+		if p.Ingress != nil && p.Egress != nil && p.Ingress.Span.Start.Offset < p.Egress.Span.Start.Offset {
+			slices.Reverse(dirs)
+		}
+		for _, dir := range dirs {
+			b := p.Egress
+			if dir == program.Ingress {
+				b = p.Ingress
+			}
 			if b == nil {
 				continue
 			}
 			for _, r := range b.Rules {
-				c.placed = append(c.placed, &placed{rule: r, policy: p, dir: program.Direction(dir)})
+				out = append(out, &placed{rule: r, policy: p, dir: dir})
 			}
 		}
 	}
-	slices.SortStableFunc(c.placed, func(a, b *placed) int { return c.comparePlaces(a.rule.Span, b.rule.Span) })
-	return c.placed
+	return out
 }
 
 // know works out what the peers of p are.
@@ -137,10 +142,10 @@ func (c *checker) subjectsMeet(a, b program.Subject) bool {
 		return true
 	}
 	key := pair{a.Selector, b.Selector}
-	known, ok := c.subjects[key]
+	known, ok := c.memory.subjects[key]
 	if !ok {
 		known = met(a.Selector, b.Selector)
-		c.subjects[key] = known
+		c.memory.subjects[key] = known
 	}
 	return known
 }

@@ -26,6 +26,11 @@ func (c *checker) resolve(s *symbol) {
 		return
 	}
 	s.resolved = true
+	if old := c.memory.symbols[s.decl]; old != nil {
+		s.selector, s.size, s.prefixes, s.domains, s.l4, s.resolver = old.selector, old.size, old.prefixes, old.domains, old.l4, old.resolver
+		c.values[s.decl] = s
+		return
+	}
 	errors := len(c.diags)
 	defer func(at *scope) { c.at = at }(c.at)
 	c.at = s.scope
@@ -44,6 +49,9 @@ func (c *checker) resolve(s *symbol) {
 		s.failed = s.resolver == nil
 	}
 	s.failed = s.failed || len(c.diags) > errors
+	if !s.failed {
+		c.values[s.decl] = s
+	}
 }
 
 func (c *checker) resolveCidrs(s *symbol, d *lang.Cidrs) {

@@ -233,6 +233,9 @@ func (c *checker) by(n *lang.RuleName) string {
 			return name
 		}
 	}
+	if c.rules == nil {
+		c.rules = ruleNames(c.files, c.scopes)
+	}
 	if full := c.at.pkg.name + "." + name; c.rules[full] {
 		return full
 	}

@@ -28,7 +28,7 @@ func (c *checker) unmet(m *Module) {
 			c.warnUnmet(p.NameSpan, "the subject "+p.SubjectText)
 		}
 	}
-	for _, n := range c.placedRules(m) {
+	for _, n := range c.placed {
 		for _, t := range n.rule.Terms {
 			if t.selector != nil && !c.someone(t.selector) {
 				c.warnUnmet(t.Span, "the peer "+t.Text)

@@ -14,17 +14,30 @@ import (
 
 // warnings reports what may stand and is probably not meant. It looks at a module without errors.
 func (c *checker) warnings(m *Module) {
-	rules := c.placedRules(m)
 	c.oneDirection(m)
-	c.pairs(rules)
-	for _, p := range m.Policies {
+	c.pairs(c.placed)
+	for _, f := range c.files {
+		k := c.memory.files[f]
+		if !k.looked {
+			before := len(c.diags)
+			c.about(k)
+			k.about, k.looked = slices.Clone(c.diags[before:]), true
+			continue
+		}
+		c.diags = append(c.diags, k.about...)
+	}
+}
+
+// about reports what concerns one rule or block of a file.
+func (c *checker) about(k *kept) {
+	for _, p := range k.policies {
 		for _, b := range []*Block{p.Egress, p.Ingress} {
 			if b != nil {
 				c.icmpFamilies(b)
 			}
 		}
 	}
-	for _, n := range rules {
+	for _, n := range k.placed {
 		c.wideDomains(n.rule)
 		if n.dir == program.Egress && n.rule.Action == program.Allow {
 			c.metadata(n.rule)

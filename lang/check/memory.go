@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"mpol/compiler/program"
+	"mpol/lang"
+	"mpol/lang/diag"
+)
+
+// Memory makes a second Check of files of which few have changed cheap. A file is unchanged when it
+// is the very same tree. What is remembered of a file's policies holds as long as no declaration but
+// policies, tests and proofs has changed in any file, in which case all is checked again.
+//
+// The zero value remembers nothing and is ready; one goroutine at a time uses it. Modules share what
+// they have in common with earlier ones, so that nobody may change a Module.
+type Memory struct {
+	environment [sha256.Size]byte
+	acyclic     bool // the names of environment
+	files       map[*lang.File]*kept
+	symbols     map[lang.Decl]*symbol
+	subjects    map[pair]bool
+	texts       map[*program.Selector]string
+}
+
+// kept is what is remembered of a file.
+type kept struct {
+	names    [sha256.Size]byte // of its declarations but policies, tests and proofs
+	checked  bool
+	policies []*Policy
+	placed   []*placed
+	warnings diag.List // from the resolution of its policies, without errors once they are checked
+	// about is the warnings about single rules and blocks, once they have been looked for.
+	about  diag.List
+	looked bool
+}
+
+// Check is the function Check with what is remembered of earlier runs.
+func (m *Memory) Check(files []*lang.File, opt Options) (*Module, diag.List) {
+	return check(files, opt, m)
+}
+
+// maxRemembered bounds what is remembered of selectors, which come anew with every change.
+const maxRemembered = 1 << 20
+
+// begin forgets what does not hold for files any more.
+func (m *Memory) begin(files []*lang.File, today time.Time) {
+	sum := sha256.New()
+	now := make(map[*lang.File]*kept, len(files))
+	for _, f := range files {
+		k := m.files[f]
+		if k == nil {
+			k = &kept{names: names(f)}
+		}
+		now[f] = k
+		sum.Write(k.names[:])
+	}
+	sum.Write([]byte(today.UTC().Format(time.DateOnly)))
+	m.files = now
+	if len(m.texts)+len(m.subjects) > maxRemembered {
+		m.texts, m.subjects = map[*program.Selector]string{}, map[pair]bool{}
+	}
+	if environment := [sha256.Size]byte(sum.Sum(nil)); m.symbols == nil || !bytes.Equal(environment[:], m.environment[:]) {
+		*m = Memory{
+			environment: environment, files: now, symbols: map[lang.Decl]*symbol{},
+			subjects: map[pair]bool{}, texts: map[*program.Selector]string{},
+		}
+		for f, k := range now {
+			now[f] = &kept{names: k.names}
+		}
+	}
+}
+
+// names hashes what a file declares for others: every token of its declarations but policies, tests
+// and proofs, annotations included.
+func names(f *lang.File) [sha256.Size]byte {
+	sum := sha256.New()
+	write := func(ts []lang.Token) {
+		for _, t := range ts {
+			sum.Write([]byte(t.Value))
+			sum.Write([]byte{0})
+		}
+		sum.Write([]byte{1})
+	}
+	decls := f.Decls
+	if f.Package != nil {
+		decls = append([]lang.Decl{f.Package}, decls...)
+	}
+	for _, d := range decls {
+		switch d.(type) {
+		case *lang.Policy, *lang.Test, *lang.Prove:
+			continue
+		}
+		h := d.Common()
+		if h.Broken {
+			sum.Write([]byte{2})
+		}
+		for _, a := range h.Annotations {
+			write(a.Tokens)
+		}
+		write(h.Tokens)
+	}
+	return [sha256.Size]byte(sum.Sum(nil))
+}
+
+// filePolicies adds the policies of a file to m, as they are remembered or else anew.
+func (c *checker) filePolicies(m *Module, f *lang.File) {
+	k := c.memory.files[f]
+	if k.checked {
+		m.Policies = append(m.Policies, k.policies...)
+		c.placed = append(c.placed, k.placed...)
+		c.diags = append(c.diags, k.warnings...)
+		return
+	}
+	before, first := len(c.diags), len(m.Policies)
+	for _, d := range f.Decls {
+		if p, ok := d.(*lang.Policy); ok {
+			m.Policies = append(m.Policies, c.policy(p))
+		}
+	}
+	// The list is sorted later, in place.
+	k.policies, k.warnings = slices.Clone(m.Policies[first:]), slices.Clone(c.diags[before:])
+	k.placed = place(k.policies)
+	c.placed = append(c.placed, k.placed...)
+	// An error may show a place in another file, which moves.
+	k.checked = !k.warnings.HasErrors()
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package check_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mpol/lang"
+	"mpol/lang/check"
+)
+
+// TestMemory: after every edit a Check with memory gives what one without gives.
+func TestMemory(t *testing.T) {
+	texts := map[string]string{
+		"net.mpol":  "package net\nworkload ns = role = \"ns\"\ncidrs corp = 10.0.0.0/8\ntier early order 50 default pass\n",
+		"shop.mpol": "package shop\nimport net\ndefault deny\nworkload web = app = \"web\"\npolicy web for web { ingress { a: allow from net.corp on tcp/443 } egress { r: allow to net.ns on udp/53 } }\n",
+		"more.mpol": "package shop\npolicy guard for web in early { ingress { b: deny from any except web, world on any } }\ntest \"t\" { given w = { app = \"web\" } deny w -> 198.51.100.1 on tcp/1 by web.a }\n",
+		"log.mpol":  "package shop\npolicy log for web { egress { a: allow to world on tcp/443 http { GET \"/\" } b: allow to world on tcp/400-500 } ingress none }\n",
+	}
+	var memory check.Memory
+	trees, parsed := map[string]*lang.File{}, map[string]string{}
+	compare := func(what string, opt check.Options) {
+		t.Helper()
+		var files []*lang.File
+		for _, name := range []string{"net.mpol", "shop.mpol", "more.mpol", "log.mpol"} {
+			if texts[name] == "" {
+				continue
+			}
+			if parsed[name] != texts[name] {
+				trees[name], _ = lang.Parse(name, []byte(texts[name]))
+				parsed[name] = texts[name]
+			}
+			files = append(files, trees[name])
+		}
+		got, gotDiags := memory.Check(files, opt)
+		want, wantDiags := check.Check(files, opt)
+		if diff := cmp.Diff(whole(t, want), whole(t, got)); diff != "" {
+			t.Errorf("after %s: module (-want +got):\n%s", what, diff)
+		}
+		if diff := cmp.Diff(wantDiags, gotDiags); diff != "" {
+			t.Errorf("after %s: diagnostics (-want +got):\n%s", what, diff)
+		}
+	}
+	edit := func(name, from, to string) {
+		t.Helper()
+		if !strings.Contains(texts[name], from) {
+			t.Fatalf("%s does not contain %q", name, from)
+		}
+		texts[name] = strings.Replace(texts[name], from, to, 1)
+		compare(fmt.Sprintf("%s: %s to %s", name, from, to), check.Options{})
+	}
+	compare("the first run", check.Options{})
+	compare("no change", check.Options{})
+	edit("shop.mpol", "tcp/443", "tcp/444")
+	edit("net.mpol", "10.0.0.0/8", "10.0.0.0/9")
+	edit("net.mpol", "package net\n", "package net\n\n\n")
+	edit("net.mpol", "order 50", "order 60")
+	edit("net.mpol", "default pass", "default deny")
+	edit("net.mpol", "workload ns", "workload nsx")
+	edit("net.mpol", "workload nsx", "workload ns")
+	edit("shop.mpol", "import net\n", "")
+	edit("shop.mpol", "package shop\n", "package shop\nimport net\n")
+	edit("log.mpol", "http { GET", "http GET")
+	edit("log.mpol", "http GET", "http { GET")
+	edit("log.mpol", "b: allow", "b: audit allow")
+	edit("log.mpol", "b: audit allow", "a: allow")
+	edit("log.mpol", "a: allow to world on tcp/400-500", "")
+	delete(texts, "more.mpol")
+	compare("removing a file", check.Options{})
+}
+
+// whole renders a module with its places.
+func whole(t *testing.T, m *check.Module) string {
+	t.Helper()
+	text, err := json.MarshalIndent(m, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestMemoryToday: the day is part of what is remembered.
+func TestMemoryToday(t *testing.T) {
+	file, _ := lang.Parse("a.mpol", []byte("package a\ndefault deny\npolicy p for workloads { ingress { @expires(\"2027-01-02\") a: allow from any on tcp/1 } egress none }\n"))
+	var memory check.Memory
+	for _, tt := range []struct {
+		day  int
+		want bool
+	}{{2, true}, {3, false}, {2, true}} {
+		m, _ := memory.Check([]*lang.File{file}, check.Options{Today: time.Date(2027, 1, tt.day, 0, 0, 0, 0, time.UTC)})
+		if got := m != nil; got != tt.want {
+			t.Errorf("day %d: a module: %v, want %v", tt.day, got, tt.want)
+		}
+	}
+}
