@@ -175,7 +175,7 @@ func TestNames_storm(t *testing.T) {
 // goes on (dns-49, dns-50).
 func TestNames_expiry(t *testing.T) {
 	t.Parallel()
-	n := named(t, "ttl: {min: 1s, max: 1h, grace: 0s}\n")
+	n := named(t, "ttl: {min: 3s, max: 1h, grace: 0s}\n")
 	for who, c := range clients(n) {
 		for version, f := range families(n) {
 			t.Run(who+" "+version, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestNames_expiry(t *testing.T) {
 				conn, err := c.Connect(t.Context(), f.site)
 				check(t, err)
 				check(t, conn.Exchange("in time\n", patience))
-				check(t, lab.Wait(10*time.Second, "the expiry", func() error {
+				check(t, lab.Wait(20*time.Second, "the expiry", func() error {
 					if got := tcp(t, c, f.site); got != lab.Refused {
 						return errors.New(got)
 					}
@@ -256,7 +256,7 @@ func TestNames_otherServer(t *testing.T) {
 // learned stays open until its time.
 func TestNames_noProxy(t *testing.T) {
 	t.Parallel()
-	n := named(t, "ttl: {min: 4s, max: 4s, grace: 0s}\n")
+	n := named(t, "ttl: {min: 6s, max: 6s, grace: 0s}\n")
 	for who, c := range clients(n) {
 		for version, f := range families(n) {
 			compare(t, step{who + " " + version + " look-up", dig(t, c, f.resolver, "a.example", f.kind), "1 address"})
@@ -279,7 +279,7 @@ func TestNames_noProxy(t *testing.T) {
 	}
 	for who, c := range clients(n) {
 		for version, f := range families(n) {
-			check(t, lab.Wait(10*time.Second, "the expiry without a proxy, "+who+" "+version, func() error {
+			check(t, lab.Wait(20*time.Second, "the expiry without a proxy, "+who+" "+version, func() error {
 				if got := tcp(t, c, f.site); got != lab.Refused {
 					return errors.New(got)
 				}
