@@ -34,10 +34,10 @@ func check(files []*lang.File, opt Options, memory *Memory) (*Module, diag.List)
 	c := &checker{
 		opt: opt, files: files, order: map[string]int{}, scopes: map[*lang.File]*scope{}, byName: map[string]*pkg{},
 		public: public(), registrable: map[program.NamePattern]string{}, memory: memory,
-		values: map[lang.Decl]*symbol{},
+		values: make(map[lang.Decl]*symbol, len(memory.symbols)),
 	}
 	m := c.module()
-	memory.symbols = c.values
+	memory.end(c)
 	names := make([]string, len(files))
 	broken := false
 	for i, f := range files {
@@ -61,6 +61,7 @@ type checker struct {
 	scopes   map[*lang.File]*scope
 	at       *scope    // of the file that is being checked
 	symbols  []*symbol // in file order
+	spare    []symbol  // room for further ones
 	tiers    []tier
 	rules    map[string]bool // the full names of all rules, for by
 	public   prefixes        // what internet covers of world

@@ -15,12 +15,8 @@ import (
 const maxUnion = 200
 
 // governs reports whether a policy governs its subject in a direction.
-func governs(m *Module, p *Policy, dir program.Direction) bool {
-	b := p.Egress
-	if dir == program.Ingress {
-		b = p.Ingress
-	}
-	if b == nil || p.Audit || m.Tiers[p.Tier].Default == program.Pass {
+func (c *checker) governs(p *Policy, b *Block) bool {
+	if b == nil || p.Audit || c.tiers[p.Tier].Default == program.Pass {
 		return false
 	}
 	return len(b.Rules) == 0 || slices.ContainsFunc(b.Rules, func(r *Rule) bool { return !r.Audit })
@@ -39,7 +35,10 @@ func (c *checker) oneDirection(m *Module) {
 	for dir := range in {
 		in[dir].texts = map[string]bool{}
 		for _, p := range m.Policies {
-			if text := c.subjectText(p.Subject); governs(m, p, program.Direction(dir)) && !in[dir].texts[text] {
+			if !p.governs[dir] {
+				continue
+			}
+			if text := c.subjectText(p.Subject); !in[dir].texts[text] {
 				in[dir].texts[text] = true
 				if p.Subject.Selector != nil {
 					in[dir].selectors = append(in[dir].selectors, p.Subject.Selector)
@@ -49,10 +48,13 @@ func (c *checker) oneDirection(m *Module) {
 	}
 	warned := map[string]bool{}
 	for _, p := range m.Policies {
+		if p.governs[program.Egress] == p.governs[program.Ingress] {
+			continue
+		}
 		text := c.subjectText(p.Subject)
 		for dir, other := range []program.Direction{program.Egress: program.Ingress, program.Ingress: program.Egress} {
 			d := program.Direction(dir)
-			if !governs(m, p, d) || governs(m, p, other) || warned[text] || in[other].covers(p.Subject, text) {
+			if !p.governs[d] || warned[text] || in[other].covers(p.Subject, text) {
 				continue
 			}
 			warned[text] = true

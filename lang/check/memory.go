@@ -26,6 +26,7 @@ type Memory struct {
 	symbols     map[lang.Decl]*symbol
 	subjects    map[pair]bool
 	texts       map[*program.Selector]string
+	sizes       map[string][spaceCount]int // how many names a package had
 }
 
 // kept is what is remembered of a file.
@@ -67,12 +68,24 @@ func (m *Memory) begin(files []*lang.File, today time.Time) {
 	}
 	if environment := [sha256.Size]byte(sum.Sum(nil)); m.symbols == nil || !bytes.Equal(environment[:], m.environment[:]) {
 		*m = Memory{
-			environment: environment, files: now, symbols: map[lang.Decl]*symbol{},
+			environment: environment, files: now, sizes: m.sizes, symbols: map[lang.Decl]*symbol{},
 			subjects: map[pair]bool{}, texts: map[*program.Selector]string{},
 		}
 		for f, k := range now {
 			now[f] = &kept{names: k.names}
 		}
+	}
+}
+
+// end notes what a Check has found out.
+func (m *Memory) end(c *checker) {
+	m.symbols, m.sizes = c.values, map[string][spaceCount]int{}
+	for _, p := range c.packages {
+		var sizes [spaceCount]int
+		for i, names := range p.names {
+			sizes[i] = len(names)
+		}
+		m.sizes[p.name] = sizes
 	}
 }
 

@@ -13,6 +13,15 @@ import (
 // mixed reports rules of two L7 kinds that one flow could meet: it would have to speak both. What
 // only an inventory could tell apart counts as met.
 func (c *checker) mixed() {
+	var kinds [program.L7DNS + 1]int
+	for _, n := range c.placed {
+		if n.rule.L7 != nil {
+			kinds[n.rule.L7.Kind] = 1
+		}
+	}
+	if kinds[program.L7HTTP]+kinds[program.L7TLS]+kinds[program.L7DNS] < 2 {
+		return
+	}
 	seen := map[program.L7Kind]*portIndex{}
 	for _, n := range c.placed {
 		if n.rule.L7 == nil {

@@ -83,6 +83,8 @@ type Policy struct {
 	Egress    *Block    `json:"egress,omitempty"`
 	Span      diag.Span `json:"span"`      // the whole declaration
 	NameSpan  diag.Span `json:"name_span"` // its name
+
+	governs [2]bool // by direction
 }
 
 // Block is one direction of a policy; Span is that of the word ingress or egress. Resolvers are

@@ -102,7 +102,7 @@ func (c *checker) openPackage(name string, span diag.Span) *pkg {
 	}
 	p := &pkg{name: name, span: span, order: len(c.packages), unread: map[string]bool{}, imports: map[string]diag.Span{}}
 	for i := range p.names {
-		p.names[i] = map[string]*symbol{}
+		p.names[i] = make(map[string]*symbol, c.memory.sizes[name][i])
 	}
 	c.packages, c.byName[name] = append(c.packages, p), p
 	return p

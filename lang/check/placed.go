@@ -15,6 +15,7 @@ type placed struct {
 	rule   *Rule
 	policy *Policy
 	dir    program.Direction
+	ports  []program.L4 // one by one, nil when they are many
 
 	known     bool
 	workloads *program.Selector // nil for none
@@ -43,7 +44,7 @@ func place(ps []*Policy) []*placed {
 				continue
 			}
 			for _, r := range b.Rules {
-				out = append(out, &placed{rule: r, policy: p, dir: dir})
+				out = append(out, &placed{rule: r, policy: p, dir: dir, ports: narrowPorts(r.L4)})
 			}
 		}
 	}
@@ -200,10 +201,10 @@ type portIndex struct {
 
 func newPortIndex() *portIndex { return &portIndex{narrow: map[program.L4][]*placed{}} }
 
-// ports returns the ports of p one by one, nil when they are many.
-func (p *placed) ports() []program.L4 {
+// narrowPorts returns the ports of a list one by one, nil when they are many.
+func narrowPorts(l4 []program.L4) []program.L4 {
 	var out []program.L4
-	for _, l := range p.rule.L4 {
+	for _, l := range l4 {
 		if l.Any || int(l.Last)-int(l.First) >= maxNarrow {
 			return nil
 		}
@@ -216,24 +217,28 @@ func (p *placed) ports() []program.L4 {
 
 func (x *portIndex) add(p *placed) {
 	x.all = append(x.all, p)
-	ports := p.ports()
-	for _, l := range ports {
+	for _, l := range p.ports {
 		x.narrow[l] = append(x.narrow[l], p)
 	}
-	if ports == nil {
+	if p.ports == nil {
 		x.wide = append(x.wide, p)
 	}
+}
+
+// mayMeet reports whether some rule of x may share a port with p.
+func (x *portIndex) mayMeet(p *placed) bool {
+	return len(x.wide) > 0 || p.ports == nil && len(x.all) > 0 ||
+		slices.ContainsFunc(p.ports, func(l program.L4) bool { return len(x.narrow[l]) > 0 })
 }
 
 // find returns the first rule in file order that may share a port with p and for which f holds, nil
 // when there is none.
 func (x *portIndex) find(p *placed, f func(*placed) bool) *placed {
 	lists := [][]*placed{x.wide}
-	ports := p.ports()
-	for _, l := range ports {
+	for _, l := range p.ports {
 		lists = append(lists, x.narrow[l])
 	}
-	if ports == nil {
+	if p.ports == nil {
 		lists = [][]*placed{x.all}
 	}
 	var found []*placed

@@ -44,6 +44,7 @@ func (c *checker) policy(d *lang.Policy) *Policy {
 			p.Egress = block
 		}
 	}
+	p.governs = [2]bool{program.Egress: c.governs(p, p.Egress), program.Ingress: c.governs(p, p.Ingress)}
 	return p
 }
 

@@ -16,6 +16,9 @@ import (
 // maxChain bounds how many names stand behind each other.
 const maxChain = 1000
 
+// symbolBlock is how many symbols are made at once.
+const symbolBlock = 256
+
 // maxSuggest bounds the names among which a near one is looked for.
 const maxSuggest = 5000
 
@@ -77,7 +80,12 @@ func (c *checker) add(in space, kind string, name lang.Token, d lang.Decl) {
 	if name.Value == "" {
 		return
 	}
-	s := &symbol{kind: kind, name: lang.Text(name), span: lang.SpanOf(name), decl: d, scope: c.at, space: in, failed: d.Common().Broken}
+	if len(c.spare) == 0 {
+		c.spare = make([]symbol, symbolBlock)
+	}
+	s := &c.spare[0]
+	c.spare = c.spare[1:]
+	*s = symbol{kind: kind, name: lang.Text(name), span: lang.SpanOf(name), decl: d, scope: c.at, space: in, failed: d.Common().Broken}
 	names := c.at.pkg.names[in]
 	if old, ok := names[s.name]; ok {
 		c.errorAt(diag.DuplicateName, s.span, fmt.Sprintf("%s `%s` is declared twice", kind, s.name), "choose another name",

@@ -24,11 +24,13 @@ func (c *checker) pairs(rules []*placed) {
 	x := indexes{plain: newPortIndex(), asking: newPortIndex()}
 	var denies []*placed
 	for _, n := range rules {
+		if n.rule.L7 != nil && !n.audit() {
+			x.asking.add(n)
+		}
+	}
+	for _, n := range rules {
 		if n.audit() {
 			continue
-		}
-		if n.rule.L7 != nil {
-			x.asking.add(n)
 		}
 		switch n.rule.Action {
 		case program.Deny:
@@ -57,7 +59,7 @@ func (c *checker) pairs(rules []*placed) {
 
 func (c *checker) indexAllow(x *indexes, n *placed) {
 	x.allows = append(x.allows, n)
-	if n.rule.L7 == nil {
+	if n.rule.L7 == nil && x.asking.mayMeet(n) {
 		x.plain.add(n)
 	}
 	if n.dir != program.Egress {
