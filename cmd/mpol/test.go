@@ -84,6 +84,7 @@ func (t *testRun) run(ctx context.Context, args []string) error {
 	if err := t.plan.perform(ctx, module, tests, r, t.streams.now); err != nil {
 		return err
 	}
+	set.suggest(r)
 	if err := t.outputs.write(t.streams, *t.format, r); err != nil {
 		return err
 	}
