@@ -39,7 +39,9 @@ type compilation struct {
 
 	space  *space
 	scopes []*scope // of c.tables.Tables, at the same indexes
-	tables program.Tables
+	// requested are the entries of each table that send a flow to the proxy of requests.
+	requested [][]program.Entry
+	tables    program.Tables
 }
 
 // place is where a RuleID stands; rule is nil for a default.

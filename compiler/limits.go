@@ -4,7 +4,6 @@ package compiler
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
 
 	"mpol/compiler/program"
@@ -54,9 +53,6 @@ func (c *compilation) checkLimits() {
 	c.checkSupported()
 	if len(c.rules.Tiers) > (rankDefault-1)/ranksATier {
 		c.diags.Add(diag.Diagnostic{Code: CodeTooMany, Summary: fmt.Sprintf("%d tiers are more than 63", len(c.rules.Tiers))})
-	}
-	if len(c.places) > math.MaxUint16 {
-		c.diags.Add(diag.Diagnostic{Code: CodeTooMany, Summary: fmt.Sprintf("%d rules are more than 65,000", len(c.places))})
 	}
 	for i := range c.rules.Policies {
 		for _, d := range []program.Direction{program.Egress, program.Ingress} {

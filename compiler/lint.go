@@ -19,7 +19,8 @@ func (c *compilation) lint() {
 	scopes := slices.Clone(c.scopes)
 	for i := range c.rules.Policies {
 		for _, d := range []program.Direction{program.Egress, program.Ingress} {
-			if c.rules.Policies[i].Block(d) != nil {
+			p := &c.rules.Policies[i]
+			if b := p.Block(d); b != nil && !p.Audit && slices.ContainsFunc(b.Rules, func(r program.Rule) bool { return r.L7 != nil || hasDomain(r.Peers) }) {
 				s := newScope(&c.rules, d, []int{i}, nil)
 				s.table = &program.Table{}
 				s.classify(c.space)
@@ -31,10 +32,17 @@ func (c *compilation) lint() {
 	for _, s := range scopes {
 		for i, a := range s.rules {
 			c.lintDNS(s, a)
-			for _, b := range s.rules[i+1:] {
-				if k := [2]program.RuleID{a.ID, b.ID}; !seen[k] && (a.L7 != nil || b.L7 != nil) && s.overlap(a, b) {
+			for j, b := range s.rules {
+				if a.L7 == nil || b.L7 != nil && j <= i {
+					continue // each pair once, by its rule with an L7 part
+				}
+				x, y := a, b
+				if j < i {
+					x, y = b, a
+				}
+				if k := [2]program.RuleID{x.ID, y.ID}; !seen[k] && s.overlap(x, y) {
 					seen[k] = true
-					c.lintPair(a, b)
+					c.lintPair(x, y)
 				}
 			}
 		}

@@ -30,6 +30,12 @@ type group struct {
 // lowerProfiles makes the profiles and the rows that lead to them.
 func (c *compilation) lowerProfiles() {
 	groups := c.groups()
+	c.requested = make([][]program.Entry, len(c.tables.Tables))
+	for i, t := range c.tables.Tables {
+		c.requested[i] = slices.DeleteFunc(slices.Clone(t.Entries), func(e program.Entry) bool {
+			return e.Proto != program.ProtoTCP || e.Verdict.L7 != program.L7HTTP && e.Verdict.L7 != program.L7TLS
+		})
+	}
 	found := make(map[program.ProfileRow]*profileUse)
 	for i := range groups {
 		for j := range groups {
@@ -118,8 +124,8 @@ func (c *compilation) l7Ports(client, server *group) []uint16 {
 		if table < 0 {
 			return
 		}
-		for _, e := range c.tables.Tables[table].Entries {
-			if e.Proto != program.ProtoTCP || e.Verdict.L7 != program.L7HTTP && e.Verdict.L7 != program.L7TLS || !class(e.Class) {
+		for _, e := range c.requested[table] {
+			if !class(e.Class) {
 				continue
 			}
 			for p := int(e.First); p <= int(e.Last); p++ {

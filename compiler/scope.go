@@ -44,6 +44,7 @@ type scope struct {
 	answerers []netip.Addr
 
 	lists   []program.Peers // what rules say of peers other than domains, by text
+	texts   []string        // of the lists
 	classes []class
 	peers   []program.NamePeer
 	names   int // classes from here on are those of name sets
@@ -173,6 +174,7 @@ func (s *scope) collectPeers() {
 		}
 	}
 	lists, peers := sortedKeys(list), sortedKeys(peer)
+	s.texts = lists
 	for _, k := range lists {
 		s.lists = append(s.lists, list[k])
 	}

@@ -22,6 +22,8 @@ type space struct {
 	keys       []string       // of the cells
 	identities []identity     // sorted by key
 	index      map[string]int // of identities, by key
+	internet   []bool         // by identity: names may open its addresses
+	members    map[string][]int
 	addresses  []program.Address
 	sockets    []program.Socket
 }
@@ -48,7 +50,7 @@ func comparePrefixes(a, b netip.Prefix) int {
 }
 
 func newSpace(rules *program.Rules) *space {
-	s := &space{cells: mentioned(rules), index: make(map[string]int), sockets: []program.Socket{}}
+	s := &space{cells: mentioned(rules), index: make(map[string]int), members: make(map[string][]int), sockets: []program.Socket{}}
 	for i := range s.cells {
 		s.keys = append(s.keys, cellKey(s.cells, i))
 	}
@@ -131,7 +133,26 @@ func (s *space) sortIdentities(rows []program.Address, owned map[netip.Prefix]id
 	for i := range s.sockets {
 		s.sockets[i].Identity = s.index[sockets[i].key]
 	}
-	s.addresses = rows
+	s.addresses, s.internet = rows, make([]bool, len(s.identities))
+	for i := range s.identities {
+		s.internet[i] = s.identities[i].internet()
+	}
+}
+
+// among returns the identities that are among some peers, none of which is a domain; text is that of
+// the peers.
+func (s *space) among(text string, ps program.Peers) []int {
+	if found, ok := s.members[text]; ok {
+		return found
+	}
+	var found []int
+	for i := range s.identities {
+		if s.identities[i].among(ps) {
+			found = append(found, i)
+		}
+	}
+	s.members[text] = found
+	return found
 }
 
 func (s *space) identityKeys() []program.Identity {

@@ -4,11 +4,14 @@ package compiler
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"mpol/compiler/program"
+	"mpol/lang/diag"
 )
 
 // lowerSubjects makes the tables that local workloads need and binds the workloads to them.
@@ -64,6 +67,12 @@ func (c *compilation) lowerSubjects() {
 // lowerScope fills in the table of s.
 func (c *compilation) lowerScope(s *scope) {
 	*s.table = program.Table{Key: s.key, Lineage: s.lineage, Direction: s.direction}
+	if len(s.rules) > math.MaxUint16 {
+		last := c.places[s.rules[len(s.rules)-1].ID]
+		c.diags.Add(diag.Diagnostic{
+			Code: CodeTooMany, Span: last.span, Summary: fmt.Sprintf("%d rules speak of one workload, and there may be 65,535", len(s.rules)),
+		})
+	}
 	s.classify(c.space)
 	c.nameSets(s)
 	for i := range s.classes {
@@ -77,29 +86,41 @@ func (c *compilation) lowerScope(s *scope) {
 
 // classify folds the identities that the lists of peers do not tell apart.
 func (s *scope) classify(sp *space) {
-	byKey := make(map[string]class)
-	keys := make([]string, len(sp.identities))
-	for i := range sp.identities {
-		id := &sp.identities[i]
-		cl := class{holds: make([]bool, len(s.lists))}
-		var texts []string
-		for j, ps := range s.lists {
-			if cl.holds[j] = id.among(ps); cl.holds[j] {
-				texts = append(texts, ps.String())
-			}
+	holding := make([][]int, len(sp.identities)) // by identity: the lists that hold for it
+	for j, ps := range s.lists {
+		for _, i := range sp.among(s.texts[j], ps) {
+			holding[i] = append(holding[i], j)
 		}
-		cl.key = classKey(texts)
-		cl.internet = id.internet() || byKey[cl.key].internet
-		byKey[cl.key], keys[i] = cl, cl.key
+	}
+	keys := make([]string, len(sp.identities))
+	byLists, byKey := make(map[string]string), make(map[string]*class)
+	var text []byte
+	for i, lists := range holding {
+		text = text[:0]
+		for _, j := range lists {
+			text = binary.AppendUvarint(text, uint64(j))
+		}
+		key, ok := byLists[string(text)]
+		if !ok {
+			key = s.classKey(lists)
+			cl := &class{key: key, holds: make([]bool, len(s.lists))}
+			for _, j := range lists {
+				cl.holds[j] = true
+			}
+			byLists[string(text)], byKey[key] = key, cl
+		}
+		keys[i] = key
+		byKey[key].internet = byKey[key].internet || sp.internet[i]
 	}
 	number := make(map[string]int)
 	for i, k := range sortedKeys(byKey) {
 		number[k] = i
-		s.classes = append(s.classes, byKey[k])
+		s.classes = append(s.classes, *byKey[k])
 	}
 	s.names = len(s.classes)
+	s.table.Members = make([]program.Member, len(keys))
 	for i, k := range keys {
-		s.table.Members = append(s.table.Members, program.Member{Identity: i, Class: number[k]})
+		s.table.Members[i] = program.Member{Identity: i, Class: number[k]}
 	}
 }
 
@@ -107,8 +128,12 @@ func (s *scope) classify(sp *space) {
 const maxClassKey = 200
 
 // classKey names a class by the lists of peers that hold for it.
-func classKey(lists []string) string {
-	text := strings.Join(lists, " & ")
+func (s *scope) classKey(lists []int) string {
+	texts := make([]string, len(lists))
+	for i, j := range lists {
+		texts[i] = s.texts[j]
+	}
+	text := strings.Join(texts, " & ")
 	switch {
 	case text == "":
 		return "none"

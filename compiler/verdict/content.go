@@ -32,12 +32,25 @@ type content struct {
 	name     *program.Name
 	readable bool
 	question *Question
+	re       expressions
+}
+
+// expressions are those that were compiled, nil for one that is none.
+type expressions map[string]*regexp.Regexp
+
+func (es expressions) compile(text string) *regexp.Regexp {
+	re, ok := es[text]
+	if !ok {
+		re, _ = regexp.Compile(text)
+		es[text] = re
+	}
+	return re
 }
 
 // read makes f's content ready if it is of the kind that the flow must speak. The reason is ByRule
 // if rules may judge it.
-func read(f *Flow, kind program.L7Kind) (content, Reason) {
-	c := content{kind: kind, question: f.Question, http: f.HTTP}
+func (e *Evaluator) read(f *Flow, kind program.L7Kind) (content, Reason) {
+	c := content{kind: kind, question: f.Question, http: f.HTTP, re: e.re}
 	switch {
 	case kind == program.L7DNS && f.Question != nil:
 		return c, ByRule
@@ -125,10 +138,10 @@ func (c content) isName(patterns []program.NamePattern, deny bool) bool {
 
 // matchPath compares a judged path with a pattern. An expression of an allow matches only what came
 // with its escapes in upper case: the proxy sees them as they came, and an expression can tell.
-func matchPath(p program.PathPattern, judged judged, deny bool) bool {
-	path := judged.text
+func (c content) matchPath(p program.PathPattern, deny bool) bool {
+	path := c.path.text
 	if p.Regexp != "" {
-		return (deny || !judged.lower) && matchRegexp(p.Regexp, path, deny)
+		return (deny || !c.path.lower) && c.matchRegexp(p.Regexp, deny)
 	}
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	if path == "/" {
@@ -147,15 +160,15 @@ func matchPath(p program.PathPattern, judged judged, deny bool) bool {
 
 // matchRegexp compares a whole path. A deny ignores a slash at the end of either. An expression that
 // is none matches what a deny asks.
-func matchRegexp(expression, path string, deny bool) bool {
+func (c content) matchRegexp(expression string, deny bool) bool {
 	if !deny {
-		re, err := regexp.Compile(`\A(?s:` + expression + `)\z`)
-		return err == nil && re.MatchString(path)
+		re := c.re.compile(`\A(?s:` + expression + `)\z`)
+		return re != nil && re.MatchString(c.path.text)
 	}
 	if cut, ok := strings.CutSuffix(expression, "/"); ok && !strings.HasSuffix(cut, `\`) {
 		expression = cut
 	}
 	expression = strings.TrimSuffix(expression, `\/`)
-	re, err := regexp.Compile(`\A(?is:` + expression + `)/?\z`)
-	return err != nil || re.MatchString(path)
+	re := c.re.compile(`\A(?is:` + expression + `)/?\z`)
+	return re == nil || re.MatchString(c.path.text)
 }

@@ -38,15 +38,15 @@ func (e *Evaluator) decide(f *Flow) Verdict {
 		return Verdict{Action: Allow, Reason: Self}
 	}
 	out, in := e.half(program.Egress, from, to, f), e.half(program.Ingress, to, from, f)
-	if out == nil && in == nil {
+	if !out.exists() && !in.exists() {
 		return Verdict{Action: Allow, Reason: Foreign}
 	}
 	v := combine(out.verdict(content{}), in.verdict(content{}), Redirect)
 	if v.Action != Redirect || f.HTTP == nil && f.TLS == nil && f.Question == nil {
 		return v
 	}
-	c, reason := read(f, v.L7)
-	if reason == ByRule && !c.mayLeave(out, in) {
+	c, reason := e.read(f, v.L7)
+	if reason == ByRule && !c.mayLeave(&out, &in) {
 		reason = Refused
 	}
 	if reason != ByRule {

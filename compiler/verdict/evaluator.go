@@ -21,14 +21,24 @@ type Evaluator struct {
 	// bare is the same without audit marks, nil where there are none.
 	bare *Evaluator
 
-	byName  map[string]*program.Workload
-	byAddr  map[netip.Addr]*program.Workload
+	byName  map[string]*resident
+	byAddr  map[netip.Addr]*resident
 	node    map[netip.Addr]bool
 	special []netip.Prefix
-	host    bool // some policy is for the host, which is therefore enforced
+	host    bool                    // some policy is for the host, which is therefore enforced
+	byLabel map[program.Label][]int // policies that want one of some labels
+	byElse  []int                   // the others
 
-	searches   map[string]*search // by direction and labels, or host
-	ofWorkload [2]map[*program.Workload]*search
+	searches map[string]*search // by direction and labels, or host
+	itself   *resident          // the host
+	re       expressions
+}
+
+// resident is a workload, or nil for the host, with its searches by direction as far as they were
+// asked for.
+type resident struct {
+	workload *program.Workload
+	searches [2]*search
 }
 
 // New makes an evaluator of rules, which must not change while it is in use.
@@ -59,10 +69,20 @@ func (e *Evaluator) With(inv program.Inventory) *Evaluator {
 func (e *Evaluator) Rules() *program.Rules { return e.rules }
 
 func newEvaluator(rules *program.Rules, marked bool) *Evaluator {
-	e := &Evaluator{marked: marked, special: program.SpecialPurpose(), searches: make(map[string]*search)}
+	e := &Evaluator{
+		marked: marked, special: program.SpecialPurpose(), searches: make(map[string]*search), byLabel: make(map[program.Label][]int), re: make(expressions),
+	}
 	for i := range rules.Policies {
 		p := &rules.Policies[i]
 		e.host = e.host || p.Subject.Host && (e.block(p, program.Egress) != nil || e.block(p, program.Ingress) != nil)
+		if s := p.Subject.Selector; s != nil && s.Op == program.OpIn {
+			for _, v := range s.Values {
+				l := program.Label{Key: s.Key, Value: v}
+				e.byLabel[l] = append(e.byLabel[l], i)
+			}
+		} else {
+			e.byElse = append(e.byElse, i)
+		}
 	}
 	e.settle(rules)
 	return e
@@ -72,16 +92,16 @@ func newEvaluator(rules *program.Rules, marked bool) *Evaluator {
 func (e *Evaluator) settle(rules *program.Rules) {
 	inv := &rules.Inventory
 	e.rules = rules
-	e.byName = make(map[string]*program.Workload, len(inv.Workloads))
-	e.byAddr = make(map[netip.Addr]*program.Workload, len(inv.Workloads))
+	e.byName = make(map[string]*resident, len(inv.Workloads))
+	e.byAddr = make(map[netip.Addr]*resident, len(inv.Workloads))
 	e.node = make(map[netip.Addr]bool, len(inv.Node))
-	for d := range e.ofWorkload {
-		e.ofWorkload[d] = make(map[*program.Workload]*search)
-	}
+	e.itself = &resident{}
+	residents := make([]resident, len(inv.Workloads))
 	for i := range inv.Workloads {
-		w := &inv.Workloads[i]
-		e.byName[w.Name] = w
-		for _, a := range w.Addresses {
+		w := &residents[i]
+		w.workload = &inv.Workloads[i]
+		e.byName[w.workload.Name] = w
+		for _, a := range w.workload.Addresses {
 			if _, taken := e.byAddr[a.Unmap()]; !taken {
 				e.byAddr[a.Unmap()] = w
 			}
@@ -119,6 +139,9 @@ type search struct {
 	steps []step
 	// proxied: questions of the subject are judged.
 	proxied bool
+	// about are the steps with those rules alone that have a say at a protocol and port, as far as it
+	// was asked for.
+	about map[l4][]step
 }
 
 type step struct {
@@ -127,20 +150,60 @@ type step struct {
 	rules    []*program.Rule  // in file order
 }
 
-// searchOf finds the search for a local workload or, if that is nil, the host.
-func (e *Evaluator) searchOf(d program.Direction, w *program.Workload) *search {
-	if s := e.ofWorkload[d][w]; s != nil {
-		return s
+type l4 struct {
+	proto uint8
+	port  uint16
+}
+
+// maxAbout bounds what a search remembers.
+const maxAbout = 4096
+
+// at returns the steps with the rules that have a say at a protocol and port.
+func (s *search) at(proto uint8, port uint16) []step {
+	key := l4{proto, port}
+	if found, ok := s.about[key]; ok {
+		return found
+	}
+	steps := slices.Clone(s.steps)
+	for i := range steps {
+		var rules []*program.Rule
+		for _, r := range steps[i].rules {
+			if covers(r.L4, proto, port) || hasDomain(r.Peers) { // a domain is asked for at other ports too
+				rules = append(rules, r)
+			}
+		}
+		steps[i].rules = rules
+	}
+	if len(s.about) == maxAbout {
+		clear(s.about)
+	}
+	s.about[key] = steps
+	return steps
+}
+
+func covers(l4s []program.L4, proto uint8, port uint16) bool {
+	for _, l := range l4s {
+		if l.Contains(proto, port) {
+			return true
+		}
+	}
+	return false
+}
+
+// searchOf finds the search for a subject.
+func (e *Evaluator) searchOf(d program.Direction, r *resident) *search {
+	if r.searches[d] != nil {
+		return r.searches[d]
 	}
 	key := d.String() + " host"
-	if w != nil {
-		key = d.String() + " " + labelsKey(w.Labels)
+	if r.workload != nil {
+		key = d.String() + " " + labelsKey(r.workload.Labels)
 	}
 	if e.searches[key] == nil {
-		e.searches[key] = e.newSearch(d, w)
+		e.searches[key] = e.newSearch(d, r.workload)
 	}
-	e.ofWorkload[d][w] = e.searches[key]
-	return e.searches[key]
+	r.searches[d] = e.searches[key]
+	return r.searches[d]
 }
 
 func labelsKey(labels []program.Label) string {
@@ -153,7 +216,12 @@ func labelsKey(labels []program.Label) string {
 
 func (e *Evaluator) newSearch(d program.Direction, w *program.Workload) *search {
 	steps := make([]step, len(e.rules.Tiers))
-	for i := range e.rules.Policies {
+	policies := slices.Clone(e.byElse)
+	for i := range labelsOf(w) {
+		policies = append(policies, e.byLabel[w.Labels[i]]...)
+	}
+	slices.Sort(policies)
+	for _, i := range policies {
 		p := &e.rules.Policies[i]
 		b := e.block(p, d)
 		if b == nil || !governs(p.Subject, w) {
@@ -167,7 +235,7 @@ func (e *Evaluator) newSearch(d program.Direction, w *program.Workload) *search 
 			}
 		}
 	}
-	s := &search{}
+	s := &search{about: make(map[l4][]step)}
 	for t, st := range steps {
 		if len(st.blocks) == 0 {
 			continue
@@ -185,6 +253,13 @@ func (e *Evaluator) newSearch(d program.Direction, w *program.Workload) *search 
 		})
 	})
 	return s
+}
+
+func labelsOf(w *program.Workload) []program.Label {
+	if w == nil {
+		return nil // the host has none
+	}
+	return w.Labels
 }
 
 func passes(r *program.Rule) bool { return r.Action == program.Pass }

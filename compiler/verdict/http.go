@@ -3,7 +3,6 @@
 package verdict
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -20,7 +19,7 @@ func asksConnect(r program.HTTPRequest) bool { return slices.Contains(r.Methods,
 // isHTTP: an allow compares exactly; a deny ignores case in method and path and a trailing slash.
 func (c content) isHTTP(r program.HTTPRequest, deny bool) bool {
 	return c.isMethod(r.Methods, deny) &&
-		matchPath(r.Path, c.path, deny) &&
+		c.matchPath(r.Path, deny) &&
 		(r.Host == nil || c.isName([]program.NamePattern{*r.Host}, deny)) &&
 		!slices.ContainsFunc(r.Headers, func(h program.Header) bool { return !c.isHeader(h, deny) }) &&
 		c.isUpgrade(r.Upgrade, deny)
@@ -51,7 +50,7 @@ func (c content) isHeader(h program.Header, deny bool) bool {
 			continue
 		}
 		lines++
-		if satisfies(h, line.Value, deny) {
+		if c.satisfies(h, line.Value, deny) {
 			satisfying++
 		}
 	}
@@ -67,15 +66,15 @@ func (c content) isHeader(h program.Header, deny bool) bool {
 }
 
 // satisfies compares one line. A value that no expression can read satisfies a deny and no allow.
-func satisfies(h program.Header, value string, deny bool) bool {
+func (c content) satisfies(h program.Header, value string, deny bool) bool {
 	switch h.Op {
 	case program.HeaderEqual:
 		return value == h.Value
 	case program.HeaderNotEqual:
 		return value != h.Value
 	case program.HeaderMatches:
-		re, err := regexp.Compile(`\A(?s:` + h.Value + `)\z`)
-		if err != nil || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r > '~' }) {
+		re := c.re.compile(`\A(?s:` + h.Value + `)\z`)
+		if re == nil || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r > '~' }) {
 			return deny
 		}
 		return re.MatchString(value)
@@ -96,7 +95,7 @@ func (c content) isGRPC(g program.GRPCMethod, deny bool) bool {
 			}
 		}
 	}
-	return c.http.Two && c.isMethod([]string{"POST"}, deny) && matchPath(path, c.path, deny) &&
+	return c.http.Two && c.isMethod([]string{"POST"}, deny) && c.matchPath(path, deny) &&
 		grpc > 0 && (deny || grpc == lines) && c.isUpgrade("", deny)
 }
 

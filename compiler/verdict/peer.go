@@ -14,26 +14,34 @@ type peer struct {
 	workload *program.Workload
 	host     bool
 	addr     netip.Addr
+	resident *resident // of a workload or the host
 }
 
 // resolve says who an end is, false when it cannot be.
 func (e *Evaluator) resolve(end End) (peer, bool) {
 	p := peer{addr: end.Addr.Unmap()}
 	if end.Workload == "" {
-		p.workload = e.byAddr[p.addr]
-		p.host = p.workload == nil && e.isNode(p.addr)
+		p.resident = e.byAddr[p.addr]
+		switch {
+		case p.resident != nil:
+			p.workload = p.resident.workload
+		case e.isNode(p.addr):
+			p.host, p.resident = true, e.itself
+		}
 		return p, p.addr.IsValid()
 	}
-	p.workload = e.byName[end.Workload]
-	switch {
-	case p.workload == nil:
+	p.resident = e.byName[end.Workload]
+	if p.resident == nil {
 		return p, false
+	}
+	p.workload = p.resident.workload
+	switch {
 	case p.workload.Cgroup != "":
 		return p, e.isNode(p.addr)
 	case !p.addr.IsValid() && len(p.workload.Addresses) == 1:
 		p.addr = p.workload.Addresses[0].Unmap()
 	}
-	return p, e.byAddr[p.addr] == p.workload
+	return p, e.byAddr[p.addr] == p.resident
 }
 
 func (e *Evaluator) isNode(a netip.Addr) bool { return a.IsLoopback() || e.node[a] }

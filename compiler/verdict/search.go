@@ -11,21 +11,23 @@ import (
 // portDNS is where a subject with a domain peer or a dns part is asked what it asks.
 const portDNS = 53
 
-// half is one direction of a flow: its subject's search, and who is at the other end. A nil half does
-// not exist on this node.
+// half is one direction of a flow: its subject's search, and who is at the other end. The zero value
+// does not exist on this node.
 type half struct {
 	*Evaluator
-	*search
+	steps          []step // with the rules that have a say at the flow's port
+	proxied        bool   // questions of the subject are judged
 	flow           *Flow
 	subject, other peer
 	answers        []Answer // in egress
 }
 
-func (e *Evaluator) half(d program.Direction, subject, other peer, f *Flow) *half {
+func (e *Evaluator) half(d program.Direction, subject, other peer, f *Flow) half {
 	if !e.subject(subject) {
-		return nil
+		return half{}
 	}
-	h := &half{Evaluator: e, search: e.searchOf(d, subject.workload), flow: f, subject: subject, other: other}
+	s := e.searchOf(d, subject.resident)
+	h := half{Evaluator: e, steps: s.at(f.Proto, f.Port), proxied: s.proxied, flow: f, subject: subject, other: other}
 	if d == program.Egress && other.world() && len(f.Names)+len(f.Answers) > 0 {
 		h.answers = slices.Clone(f.Answers)
 		for _, n := range f.Names {
@@ -35,9 +37,11 @@ func (e *Evaluator) half(d program.Direction, subject, other peer, f *Flow) *hal
 	return h
 }
 
+func (h *half) exists() bool { return h.Evaluator != nil }
+
 // verdict finds the verdict on the flow or, if c has a kind, on what it holds.
 func (h *half) verdict(c content) Half {
-	if h == nil {
+	if !h.exists() {
 		return Half{}
 	}
 	if len(h.steps) == 0 {
@@ -154,11 +158,9 @@ func (h *half) kinds() []program.L7Kind {
 // names reports whether a request of a rule that applies to the flow is one for which is holds.
 func (h *half) names(is func(program.HTTPRequest) bool) bool {
 	found := false
-	if h != nil {
-		h.each(func(r *program.Rule) {
-			found = found || r.L7 != nil && slices.ContainsFunc(r.L7.HTTP, is) && h.applies(r)
-		})
-	}
+	h.each(func(r *program.Rule) {
+		found = found || r.L7 != nil && slices.ContainsFunc(r.L7.HTTP, is) && h.applies(r)
+	})
 	return found
 }
 
@@ -198,14 +200,7 @@ func (h *half) matchesQuestion(r *program.Rule, c content) bool {
 }
 
 // covers reports whether r is about the flow's protocol and port.
-func (h *half) covers(r *program.Rule) bool {
-	for _, l := range r.L4 {
-		if l.Contains(h.flow.Proto, h.flow.Port) {
-			return true
-		}
-	}
-	return false
-}
+func (h *half) covers(r *program.Rule) bool { return covers(r.L4, h.flow.Proto, h.flow.Port) }
 
 // static reports whether the other end is among the peers of r by what it is.
 func (h *half) static(r *program.Rule) bool { return h.Evaluator.static(r.Peers, h.other, h.subject) }
@@ -232,7 +227,7 @@ func (h *half) asks(s *program.Resolver) bool {
 	if s.Node {
 		return h.dns() && h.serves(s, h.other)
 	}
-	return slices.ContainsFunc(s.L4, func(l program.L4) bool { return l.Contains(h.flow.Proto, h.flow.Port) }) && h.serves(s, h.other)
+	return covers(s.L4, h.flow.Proto, h.flow.Port) && h.serves(s, h.other)
 }
 
 // serves reports whether p is s.
