@@ -266,4 +266,12 @@ func TestRequests_noEnvoy(t *testing.T) {
 			return nil
 		}))
 	}
+	// An edit waits for Envoy too: no generation is in force by halves.
+	check(t, n.KillEnvoy())
+	check(t, n.Apply(t.Context(), policyFile, `8080 http { GET "/public/`, `8080 http { GET "/news/`))
+	for who, c := range clients(n) {
+		compare(t,
+			step{who + " what the edit forbids", get(c, 8080), "403"},
+			step{who + " what needs no Envoy, after the edit", get(c, 9090), "200"})
+	}
 }
