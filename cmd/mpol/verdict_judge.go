@@ -14,14 +14,16 @@ import (
 	"mpol/internal/source"
 	"mpol/lang"
 	"mpol/lang/check"
+	"mpol/lang/diag"
 )
 
 // judge answers flows: policies, with who takes part.
 type judge struct {
 	scene *scene
 	rules program.Rules
-	eval  *verdict.Evaluator // of rules
-	text  map[string][]byte  // of the files
+	eval  *verdict.Evaluator   // of rules
+	text  map[string][]byte    // of the files
+	spans map[string]diag.Span // of the rules, by the place where they begin
 }
 
 // newJudge reads policies and inventory. What is wrong or doubtful it has said when it returns.
@@ -46,10 +48,20 @@ func newJudge(s streams, paths []string, inventory string) (*judge, error) {
 	if len(sc.inv.Resolvers) == 0 {
 		sc.inv.Resolvers = unstated(set.module, sc)
 	}
-	j := &judge{scene: sc, rules: compiler.Resolve(set.module, sc.inv), text: map[string][]byte{}}
+	j := &judge{scene: sc, rules: compiler.Resolve(set.module, sc.inv), text: map[string][]byte{}, spans: map[string]diag.Span{}}
 	j.eval = verdict.New(&j.rules)
 	for _, f := range set.files {
 		j.text[f.Name] = f.Text
+	}
+	for _, p := range set.module.Policies {
+		for _, b := range []*check.Block{p.Ingress, p.Egress} {
+			if b == nil {
+				continue
+			}
+			for _, r := range b.Rules {
+				j.spans[r.PlaceSpan.String()] = r.Span
+			}
+		}
 	}
 	for _, name := range j.ungoverned() {
 		fmt.Fprintf(s.err, "%s: warning: no policy selects workload %q\n", inventory, name)

@@ -162,14 +162,18 @@ func (j *judge) rule(b io.Writer, r policytest.RuleStep, proto uint8, d program.
 	fmt.Fprintln(b, line)
 }
 
-// lineText returns the text of a rule's line from where the rule begins.
+// lineText returns the text of a rule, as far as it stands on its first line.
 func (j *judge) lineText(s program.Source) string {
-	lines := strings.Split(string(j.text[s.File]), "\n")
-	if s.Line < 1 || s.Line > len(lines) {
+	span, ok := j.spans[s.String()]
+	file := j.text[s.File]
+	if !ok || span.End.Offset > len(file) {
 		return s.Name
 	}
-	line := []rune(strings.TrimRight(lines[s.Line-1], "\r"))
-	return string(line[min(max(s.Column-1, 0), len(line)):])
+	line, _, more := strings.Cut(string(file[span.Start.Offset:span.End.Offset]), "\n")
+	if more {
+		line = strings.TrimRight(line, " \t\r") + " ..."
+	}
+	return line
 }
 
 // verdictText says what was decided and by whom.
