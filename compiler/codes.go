@@ -11,7 +11,7 @@ const (
 	CodeNameSets  diag.Code = "name-sets"    // domain peers that overlap in too many combinations
 	CodeL7Ports   diag.Code = "l7-ports"     // an L7 part over more ports than there may be listeners
 	CodeL7Widened           = diag.L7Widened // as the checker says it, here for one inventory
-	CodeDNSPort   diag.Code = "dns-port"     // port 53 of one protocol alone, or for another L7 kind
+	CodeDNSPort   diag.Code = "dns-port"     // a dns part at another port, or port 53 for another L7 kind
 )
 
 // Codes returns every code of this package.
