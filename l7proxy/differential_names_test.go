@@ -64,7 +64,8 @@ func clientHello(name string) []byte {
 		n += more
 	}
 	theirs.Close()
-	return []byte(strings.Replace(string(text[:n]), strings.Repeat("z", len(name)), name, 1))
+	length := string([]byte{0, byte(len(name) >> 8), byte(len(name))}) // a host name's (RFC 6066, section 3)
+	return []byte(strings.Replace(string(text[:n]), length+strings.Repeat("z", len(name)), length+name, 1))
 }
 
 // TestDifferentialNames compares the verdicts on server names, and whose they are.
