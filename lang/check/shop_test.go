@@ -73,9 +73,11 @@ func FuzzCheck(f *testing.F) {
 		if bad := parsed.HasErrors() || diags.HasErrors(); (m == nil) != bad {
 			t.Fatalf("module is nil: %v, errors: %v", m == nil, bad)
 		}
-		_, again := check.Check([]*lang.File{file}, check.Options{})
-		if len(diags) != len(again) {
-			t.Fatalf("the second Check gives %d diagnostics, the first %d", len(again), len(diags))
+		var memory check.Memory
+		for range 2 {
+			if _, again := memory.Check([]*lang.File{file}, check.Options{}); len(diags) != len(again) {
+				t.Fatalf("a further Check gives %d diagnostics, the first %d", len(again), len(diags))
+			}
 		}
 	})
 }
