@@ -62,7 +62,7 @@ func bench(ctx context.Context, out io.Writer, mpol, envoy string, rounds int) (
 		return err
 	}
 	if err := measure(ctx, all, rounds); err != nil {
-		return errors.Join(err, p.explain(ctx))
+		return errors.Join(err, p.explain(context.WithoutCancel(ctx)))
 	}
 	return writeTable(out, all)
 }
