@@ -203,6 +203,9 @@ func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check
 		}
 	}
 	dns := []program.L4{{Proto: program.ProtoUDP, First: 53, Last: 53}, tcp(53, 53)}
+	if rapid.IntRange(0, 2).Draw(t, "one protocol") == 0 {
+		dns = dns[:1]
+	}
 	switch rapid.IntRange(0, 11).Draw(t, "l4") {
 	case 0, 1:
 		r.L4 = []program.L4{{Any: true}}

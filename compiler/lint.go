@@ -93,31 +93,15 @@ func (c *compilation) halvesMixed(egress, ingress program.Verdict) {
 	})
 }
 
-// lintDNS reports rules that the DNS proxy cannot keep to: it judges a question whatever protocol
-// carries it, and owns port 53 of its subjects.
+// lintDNS reports rules that the DNS proxy, which owns port 53 of its subjects, cannot keep to.
 func (c *compilation) lintDNS(s *scope, r *scopeRule) {
-	if !s.proxied {
-		return
-	}
-	udp, tcp := coversPort(r.Rule, program.ProtoUDP, portDNS), coversPort(r.Rule, program.ProtoTCP, portDNS)
-	switch {
-	case tcp && r.L7 != nil && r.L7.Kind != program.L7DNS:
+	if s.proxied && r.L7 != nil && r.L7.Kind != program.L7DNS && coversPort(r.Rule, program.ProtoTCP, portDNS) {
 		c.diags.Add(diag.Diagnostic{
 			Code: CodeDNSPort, Span: c.places[r.ID].rule.L4Span,
 			Summary: fmt.Sprintf("tcp/53 of this subject goes to the DNS proxy and cannot be judged as %s", r.L7.Kind),
 			Help:    "leave port 53 out: tcp/1-52, tcp/54-65535",
 		})
-	case udp != tcp && !onlyDomains(r.Rule):
-		c.diags.Add(diag.Diagnostic{
-			Code: CodeDNSPort, Span: c.places[r.ID].rule.L4Span,
-			Summary: "this subject's questions are judged alike over udp and tcp, and the rule covers port 53 of one alone",
-			Help:    "write udp/53, tcp/53, or leave port 53 out of the range",
-		})
 	}
-}
-
-func onlyDomains(r *program.Rule) bool {
-	return !slices.ContainsFunc(r.Peers.Include, func(p program.Peer) bool { return p.Kind != program.PeerDomain })
 }
 
 // overlap reports whether a flow may match both rules.

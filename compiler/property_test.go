@@ -157,7 +157,7 @@ func questions(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, f v
 			q := verdict.Question{Name: program.ParseName(name), Type: typ}
 			f.Question = &q
 			v := e.Decide(f)
-			got := w.question(table, f.To.Addr, q)
+			got := w.question(table, f.Proto, f.To.Addr, q)
 			if got.Allow != (v.Action == verdict.Allow) || got.Rule != v.Rule {
 				t.Fatalf("%+v %+v:\nTables %+v\nDecide %+v", f, q, got, v)
 			}

@@ -34,7 +34,7 @@ func (c *compilation) questions(s *scope) {
 		if !s.asked(r) {
 			continue
 		}
-		q := program.Question{Verdict: v, Any: true}
+		q := program.Question{Verdict: v, Any: true, Proto: asksOver(r.Rule)}
 		if r.L7 != nil {
 			q.Any, q.Domain, q.Types = false, program.Domain{Patterns: r.L7.DNS}, r.L7.Types
 			if v.Allow && len(q.Types) == 0 {
@@ -68,15 +68,29 @@ func (c *compilation) defaultQuestions(s *scope) []program.Question {
 		}
 		v := t.fallback()
 		v.L7 = program.L7DNS
-		for _, servers := range c.servers(s, func(cl *class) bool {
-			return !slices.ContainsFunc(t.rules, func(r *scopeRule) bool {
-				return r.Action == program.Pass && s.asked(r) && static(r, cl)
-			})
-		}) {
-			qs = append(qs, program.Question{Verdict: v, Servers: servers, Any: true})
+		for _, proto := range []uint8{program.ProtoUDP, program.ProtoTCP} {
+			for _, servers := range c.servers(s, func(cl *class) bool {
+				return !slices.ContainsFunc(t.rules, func(r *scopeRule) bool {
+					return r.Action == program.Pass && coversPort(r.Rule, proto, portDNS) && static(r, cl)
+				})
+			}) {
+				qs = append(qs, program.Question{Verdict: v, Proto: proto, Servers: servers, Any: true})
+			}
 		}
 	}
 	return qs
+}
+
+// asksOver returns the one protocol over which r speaks of questions, 0 for both.
+func asksOver(r *program.Rule) uint8 {
+	udp, tcp := coversPort(r, program.ProtoUDP, portDNS), coversPort(r, program.ProtoTCP, portDNS)
+	switch {
+	case udp && !tcp:
+		return program.ProtoUDP
+	case tcp && !udp:
+		return program.ProtoTCP
+	}
+	return 0
 }
 
 // asked reports whether r, by its peers other than domains, speaks of questions.

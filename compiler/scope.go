@@ -179,7 +179,7 @@ func (s *scope) collectPeers() {
 		s.lists = append(s.lists, list[k])
 	}
 	for _, k := range peers {
-		s.peers = append(s.peers, program.NamePeer{Key: k, Domain: peer[k]})
+		s.peers = append(s.peers, program.NamePeer{Key: k, Domain: peer[k], Servers: s.resolvers()})
 	}
 	number := func(ps program.Peers) int {
 		if i, ok := slices.BinarySearch(lists, ps.String()); ok && len(ps.Include) > 0 {

@@ -221,12 +221,12 @@ func (w walk) profile(r *walked, e, i walkHalf, f verdict.Flow, looped bool) {
 }
 
 // question finds the verdict of the DNS proxy.
-func (w walk) question(t *program.Table, server netip.Addr, q verdict.Question) program.Verdict {
+func (w walk) question(t *program.Table, proto uint8, server netip.Addr, q verdict.Question) program.Verdict {
 	qs := t.Names.Questions
 	best := qs[len(qs)-1].Verdict
 	for _, p := range qs {
 		v := p.Verdict
-		if !p.Servers.Contains(server) || !p.Any && !p.Domain.Matches(q.Name) {
+		if p.Proto != 0 && p.Proto != proto || !p.Servers.Contains(server) || !p.Any && !p.Domain.Matches(q.Name) {
 			continue
 		}
 		if len(p.Types) > 0 && !slices.Contains(p.Types, q.Type) {

@@ -141,7 +141,7 @@ func BenchmarkView_judge(b *testing.B) {
 		v, name, server := ViewOf(1, policy(patterns)), program.ParseName("api.shop0.example"), netip.MustParseAddr("192.0.2.53")
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			for b.Loop() {
-				if !v.judge("w1", server, name, typeA).allow {
+				if !v.judge("w1", way{server, program.ProtoUDP}, name, typeA).allow {
 					b.Fatal("not allowed")
 				}
 			}

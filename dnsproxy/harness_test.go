@@ -196,7 +196,7 @@ func policy(patterns []program.NamePattern, extra ...program.Question) *program.
 		tb := program.Table{Key: key, Names: n}
 		for i, p := range patterns {
 			d := program.Domain{Patterns: []program.NamePattern{p}}
-			n.Peers = append(n.Peers, program.NamePeer{Key: string(p), Domain: d})
+			n.Peers = append(n.Peers, program.NamePeer{Key: string(p), Domain: d, Servers: everywhere()})
 			n.Sets = append(n.Sets, program.NameSet{Peers: []int{i}, Class: i})
 			tb.Classes = append(tb.Classes, program.Class{Key: "names " + string(p), Names: true})
 			n.Questions = append(n.Questions, program.Question{

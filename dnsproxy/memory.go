@@ -20,11 +20,11 @@ type memory struct {
 	byWorkload map[string]*lru[memoryKey, remembered]
 }
 
-// memoryKey is a question to a server.
+// memoryKey is a question on its way.
 type memoryKey struct {
-	server netip.Addr
-	name   wireName
-	typ    uint16
+	way
+	name wireName
+	typ  uint16
 }
 
 type remembered struct {
@@ -114,7 +114,7 @@ func (m *memory) replay(v *View, now time.Time) []Grant {
 
 func (r remembered) grant(v *View, workload string, now time.Time) (Grant, bool) {
 	g := Grant{Workload: workload, Name: r.name.labels()}
-	d := v.judge(workload, r.server, g.Name, r.typ)
+	d := v.judge(workload, r.way, g.Name, r.typ)
 	if !d.allow || len(d.sets) == 0 {
 		return Grant{}, false
 	}

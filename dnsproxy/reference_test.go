@@ -39,6 +39,7 @@ policy b for b {
   egress {
     one:   allow to "*.example.com" except "bad.example.com" on tcp/443
     plain: allow to 203.0.113.0/24 on udp/53, tcp/53
+    tcp:   allow to 9.9.9.9 on tcp/53
   }
   ingress none
 }
@@ -85,12 +86,14 @@ func TestReference(t *testing.T) {
 				flow.From.Addr = w.Addresses[1]
 			}
 			compare(t, v, p, flow, seen)
+			flow.Proto = program.ProtoTCP
+			compare(t, v, p, flow, seen)
 		}
 	}
 	if seen[true] < 20 || seen[false] < 20 {
 		t.Errorf("%d questions were allowed and %d denied: too few of one kind", seen[true], seen[false])
 	}
-	if d := v.judge("c", netip.MustParseAddr("9.9.9.9"), program.ParseName("other.test"), dns.TypeA); d.allow {
+	if d := v.judge("c", way{netip.MustParseAddr("9.9.9.9"), program.ProtoUDP}, program.ParseName("other.test"), dns.TypeA); d.allow {
 		t.Error("a workload without domain peers is judged by its names")
 	}
 	for addr, want := range map[string]bool{"10.0.0.2": true, "192.0.2.1": true, "198.51.100.4": false, "::ffff:10.0.0.2": true} {
@@ -112,7 +115,7 @@ func compare(t *testing.T, v *View, p *program.Program, flow verdict.Flow, seen 
 		for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeTXT, dns.TypeANY} {
 			n := program.ParseName(name)
 			flow.Question = &verdict.Question{Name: n, Type: typ}
-			want, got := verdict.Decide(&p.Rules, flow), v.judge(workload, server, n, typ)
+			want, got := verdict.Decide(&p.Rules, flow), v.judge(workload, way{server, flow.Proto}, n, typ)
 			if got.allow != (want.Action == verdict.Allow) || comes && got.rule != want.Rule {
 				t.Errorf("%s asks %v for %s %d: allow %v by %d, want %v by %d", workload, server, name, typ,
 					got.allow, got.rule, want.Action, want.Rule)

@@ -29,8 +29,6 @@ type namesView struct {
 	peers     index // of names.Peers
 	// classes are the class keys of names.Sets, by setKey of their peers.
 	classes map[string]string
-	// believed are, for each peer, the questions that imply that peer's resolver.
-	believed [][]int
 }
 
 // ViewOf makes the view of lowered tables. A workload whose egress table has no name rules is a
@@ -65,32 +63,19 @@ func ViewOf(generation uint64, t *program.Tables) *View {
 }
 
 func newNamesView(t *program.Table) *namesView {
-	n := &namesView{
-		table: t.Key, names: t.Names, classes: make(map[string]string), believed: make([][]int, len(t.Names.Peers)),
-	}
+	n := &namesView{table: t.Key, names: t.Names, classes: make(map[string]string)}
 	for _, s := range t.Names.Sets {
 		n.classes[setKey(s.Peers)] = t.Classes[s.Class].Key
 	}
-	implied := make(map[program.NamePattern][]int)
 	for i, q := range t.Names.Questions {
 		if q.Any {
 			n.questions.addRest(i)
-			continue
-		}
-		n.questions.add(i, q.Domain)
-		for _, p := range q.Domain.Patterns {
-			if q.Verdict.Allow {
-				implied[p] = append(implied[p], i)
-			}
+		} else {
+			n.questions.add(i, q.Domain)
 		}
 	}
-	// A domain peer stands for a question rule beside its connection. Only the servers of an allow
-	// that shares a pattern with the peer, as that rule does, are believed about it.
 	for i, peer := range t.Names.Peers {
 		n.peers.add(i, peer.Domain)
-		for _, p := range peer.Domain.Patterns {
-			n.believed[i] = append(n.believed[i], implied[p]...)
-		}
 	}
 	return n
 }
@@ -126,29 +111,35 @@ type decision struct {
 	sets       []NameSetKey // what its answer opens
 }
 
+// way is how a question travels: to which server, over udp or tcp.
+type way struct {
+	server netip.Addr
+	proto  uint8
+}
+
 // judge asks one view.
-func (v *View) judge(workload string, server netip.Addr, name program.Name, typ uint16) decision {
+func (v *View) judge(workload string, to way, name program.Name, typ uint16) decision {
 	w := v.workloads[workload]
 	if w == nil {
 		return decision{generation: v.Generation}
 	}
-	d := w.verdict(server, name, typ)
+	d := w.verdict(to, name, typ)
 	d.generation = v.Generation
 	if !d.allow || !opens(typ) {
 		return d
 	}
-	if key, ok := w.set(server, name, typ); ok {
+	if key, ok := w.set(to.server, name); ok {
 		d.sets = []NameSetKey{key}
 	}
 	return d
 }
 
 // verdict is that of the matching question rule with the lowest rank, then order.
-func (w *namesView) verdict(server netip.Addr, name program.Name, typ uint16) decision {
+func (w *namesView) verdict(to way, name program.Name, typ uint16) decision {
 	var best *program.Verdict
 	w.questions.each(name, func(i int) {
 		q := &w.names.Questions[i]
-		if (best == nil || before(q.Verdict, *best)) && asks(q, server, name, typ) {
+		if (best == nil || before(q.Verdict, *best)) && asks(q, to, name, typ) {
 			best = &q.Verdict
 		}
 	})
@@ -168,8 +159,8 @@ func before(a, b program.Verdict) bool {
 
 // asks reports whether q speaks of a question. ANY is asked for by its own number only: a rule for
 // every type allows it no more than one for A does, but denies it.
-func asks(q *program.Question, server netip.Addr, name program.Name, typ uint16) bool {
-	if !q.Servers.Contains(server) {
+func asks(q *program.Question, to way, name program.Name, typ uint16) bool {
+	if !q.Servers.Contains(to.server) || q.Proto != 0 && q.Proto != to.proto {
 		return false
 	}
 	every := len(q.Types) == 0 && (typ != typeANY || !q.Verdict.Allow)
@@ -180,12 +171,10 @@ func asks(q *program.Question, server netip.Addr, name program.Name, typ uint16)
 }
 
 // set finds the name set of the peers that the name matches and about which the server is believed.
-func (w *namesView) set(server netip.Addr, name program.Name, typ uint16) (NameSetKey, bool) {
+func (w *namesView) set(server netip.Addr, name program.Name) (NameSetKey, bool) {
 	var peers []int
 	w.peers.each(name, func(i int) {
-		if w.names.Peers[i].Domain.Matches(name) && slices.ContainsFunc(w.believed[i], func(j int) bool {
-			return asks(&w.names.Questions[j], server, name, typ)
-		}) {
+		if p := &w.names.Peers[i]; p.Servers.Contains(server) && p.Domain.Matches(name) {
 			peers = append(peers, i)
 		}
 	})
@@ -201,10 +190,10 @@ func (w *namesView) set(server netip.Addr, name program.Name, typ uint16) (NameS
 type views []*View
 
 // judge allows what all views allow. The rule is the first denier's, else the newest view's.
-func (vs views) judge(workload string, server netip.Addr, name program.Name, typ uint16) decision {
+func (vs views) judge(workload string, to way, name program.Name, typ uint16) decision {
 	var all decision
 	for _, v := range vs {
-		d := v.judge(workload, server, name, typ)
+		d := v.judge(workload, to, name, typ)
 		if !d.allow {
 			return d
 		}

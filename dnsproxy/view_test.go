@@ -34,9 +34,9 @@ func TestView_judge(t *testing.T) {
 	domain := func(ps ...program.NamePattern) program.Domain { return program.Domain{Patterns: ps} }
 	v := ViewOf(7, tableOf(&program.Names{
 		Peers: []program.NamePeer{
-			{Key: "all", Domain: domain("**.example.com")},
-			{Key: "api", Domain: domain("api.example.com")},
-			{Key: "lone", Domain: domain("lone.example.com")},
+			{Key: "all", Domain: domain("**.example.com"), Servers: only(node + "/32")},
+			{Key: "api", Domain: domain("api.example.com"), Servers: only(node + "/32")},
+			{Key: "lone", Domain: domain("lone.example.com"), Servers: only(node + "/32")},
 		},
 		Sets: []program.NameSet{{Peers: []int{0}, Class: 0}, {Peers: []int{0, 1}, Class: 1}},
 		Questions: []program.Question{
@@ -46,6 +46,8 @@ func TestView_judge(t *testing.T) {
 			{Verdict: program.Verdict{Rank: 4, Order: 3, Rule: 3}, Servers: everywhere(), Domain: domain("bad.example.com")},
 			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 4, Rule: 4}, Servers: only(other + "/32"), Any: true},
 			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 5, Rule: 5}, Servers: only(node + "/32"), Domain: domain("any.example.com"), Types: []uint16{typeANY}},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 7, Rule: 7}, Servers: only(other + "/32"), Domain: domain("api.example.com"), Types: addressTypes()},
+			{Verdict: program.Verdict{Rank: 4, Order: 8, Rule: 8}, Servers: only(other + "/32"), Proto: program.ProtoTCP, Any: true},
 			{Verdict: program.Verdict{Rank: 7, Rule: 9}, Any: true},
 		},
 	}, "all", "all+api"))
@@ -55,6 +57,7 @@ func TestView_judge(t *testing.T) {
 		allow                  bool
 		rule                   program.RuleID
 		set                    string
+		proto                  uint8 // 0: udp
 	}{
 		{name: "one peer", server: node, question: "www.example.com", typ: dns.TypeA, allow: true, rule: 1, set: "all"},
 		{name: "two peers", server: node, question: "api.example.com", typ: dns.TypeAAAA, allow: true, rule: 1, set: "all+api"},
@@ -65,6 +68,8 @@ func TestView_judge(t *testing.T) {
 		{name: "another server", server: "192.0.2.54", question: "www.example.com", typ: dns.TypeA, rule: 9},
 		{name: "another type", server: node, question: "www.example.com", typ: dns.TypeTXT, rule: 9},
 		{name: "a server that is not believed", server: other, question: "www.example.com", typ: dns.TypeA, allow: true, rule: 4},
+		{name: "a server with the same pattern in a rule of its own", server: other, question: "api.example.com", typ: dns.TypeA, allow: true, rule: 4},
+		{name: "denied over tcp alone", server: other, question: "www.example.com", typ: dns.TypeA, rule: 8, proto: program.ProtoTCP},
 		{name: "every type", server: other, question: "www.example.net", typ: dns.TypeTXT, allow: true, rule: 4},
 		{name: "dns-17 ANY is not every type", server: other, question: "www.example.net", typ: dns.TypeANY, rule: 9},
 		{name: "dns-17 ANY by its number opens nothing", server: node, question: "any.example.com", typ: dns.TypeANY, allow: true, rule: 5},
@@ -75,7 +80,11 @@ func TestView_judge(t *testing.T) {
 			if c.set != "" {
 				want.sets = []NameSetKey{{Table: "t", Class: c.set}}
 			}
-			got := v.judge("w", netip.MustParseAddr(c.server), program.ParseName(c.question), c.typ)
+			proto := c.proto
+			if proto == 0 {
+				proto = program.ProtoUDP
+			}
+			got := v.judge("w", way{netip.MustParseAddr(c.server), proto}, program.ParseName(c.question), c.typ)
 			if diff := cmp.Diff(want, got, cmp.AllowUnexported(decision{})); diff != "" {
 				t.Errorf("judge (-want +got):\n%s", diff)
 			}
@@ -124,7 +133,7 @@ func TestMemory(t *testing.T) {
 	r := newMemory(4)
 	t.Run("dns-53", func(t *testing.T) {
 		now := timeOf(0)
-		key := memoryKey{server: netip.MustParseAddr("192.0.2.53"), name: "\x03api\x06google\x03com", typ: typeA}
+		key := memoryKey{way: way{netip.MustParseAddr("192.0.2.53"), program.ProtoUDP}, name: "\x03api\x06google\x03com", typ: typeA}
 		addr := func(text string, seconds int) Address {
 			return Address{Addr: netip.MustParseAddr(text), TTL: timeOf(seconds).Sub(now)}
 		}

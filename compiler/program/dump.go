@@ -224,7 +224,7 @@ func entryText(e Entry) string {
 func (d *dump) names(n *Names) {
 	d.section("  names")
 	for i, p := range n.Peers {
-		d.row(fmt.Sprintf("    peer %d", i), p.Key)
+		d.row(fmt.Sprintf("    peer %d", i), p.Key, "by answers of "+joinPrefixes(p.Servers.Include))
 	}
 	for _, s := range n.Sets {
 		d.row(fmt.Sprintf("    set %v", s.Peers), fmt.Sprintf("class %d", s.Class))
@@ -242,6 +242,9 @@ func (d *dump) names(n *Names) {
 		servers := "of " + joinPrefixes(q.Servers.Include)
 		if len(q.Servers.Except) > 0 {
 			servers += " except " + joinPrefixes(q.Servers.Except)
+		}
+		if q.Proto != 0 {
+			servers += " over " + ProtoName(q.Proto)
 		}
 		d.row("    "+name, types, servers, d.verdict(q.Verdict))
 	}

@@ -144,10 +144,11 @@ type Names struct {
 	Questions []Question `json:"questions"`
 }
 
-// NamePeer is a domain peer of some rules.
+// NamePeer is a domain peer of some rules. Answers of Servers alone open addresses for it.
 type NamePeer struct {
-	Key    string `json:"key"`
-	Domain Domain `json:"domain"`
+	Key     string `json:"key"`
+	Domain  Domain `json:"domain"`
+	Servers Ranges `json:"servers"`
 }
 
 // NameSet is a combination of name peers that one name can match; Class is its index in the
@@ -162,6 +163,8 @@ type NameSet struct {
 // is the last Question of the list, without conditions.
 type Question struct {
 	Verdict Verdict `json:"verdict"`
+	// Proto is that of the question's flow: udp, tcp, or 0 for both.
+	Proto uint8 `json:"proto,omitempty"`
 	// Servers are the resolvers it speaks of.
 	Servers Ranges `json:"servers"`
 	// Any: every name; else those that Domain matches. NoTypes: every type; else Types.
