@@ -4,6 +4,7 @@ package dnsproxy
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -11,6 +12,10 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// socketUser owns the listening sockets and is nobody's: only sockets of one user share a port, and
+// root has processes without a right to our questions.
+const socketUser = 0x9d706f6c
 
 // transparent makes a listening socket take packets for addresses that are not the node's, share
 // its port with the other workers and (UDP) tell where a packet was sent. Connections that it
@@ -23,7 +28,7 @@ func transparent(network string, mark uint32, c syscall.RawConn) error {
 		}
 	}
 	err := c.Control(func(fd uintptr) {
-		failed = setMark(int(fd), mark)
+		failed = errors.Join(setMark(int(fd), mark), unix.Fchown(int(fd), socketUser, -1))
 		set(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT)
 		udp := strings.HasPrefix(network, "udp")
 		if strings.HasSuffix(network, "4") {

@@ -59,9 +59,9 @@ func TestMachine_address(t *testing.T) {
 func TestMachine_device(t *testing.T) {
 	t.Parallel()
 	n := start(t, setup{policy: machinePolicy})
-	w, two := n.Workloads[0], n.Workloads[1]
-	allowed, denied := netip.AddrPortFrom(two.IPv4, 7000), netip.AddrPortFrom(two.IPv4, 7001)
-	_, err := two.Echo(allowed, denied)
+	w := n.Workloads[0]
+	allowed, denied := netip.AddrPortFrom(n.C.IPv4, 7000), netip.AddrPortFrom(n.C.IPv4, 7001)
+	_, err := n.Outside.Echo(allowed, denied)
 	check(t, err)
 	compare(t,
 		step{"allowed, before", tcp(t, n.Device(0), allowed), lab.Answered},
