@@ -176,6 +176,9 @@ func (a *Agent) reload(ctx context.Context) bool {
 // undo closes every part that was opened. With everything also what outlives an agent goes.
 func (a *Agent) undo(everything bool) error {
 	var errs []error
+	if a.status != nil {
+		errs = append(errs, a.status.Silence()) // it reports on the parts
+	}
 	if a.datapath != nil {
 		errs = append(errs, a.datapath.Close())
 	}

@@ -78,7 +78,9 @@ func (l *load) count(outcome string) int {
 func (l *load) more(outcome string, times int) error {
 	from := l.count(outcome)
 	return lab.Wait(20*time.Second, "more clients", func() error {
-		if got := l.count(outcome) - from; got < times {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if got := l.seen[outcome] - from; got < times {
 			return fmt.Errorf("%d of %d: %v", got, times, l.seen)
 		}
 		return nil

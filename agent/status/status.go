@@ -99,12 +99,18 @@ func (s *Server) listen(path string) error {
 	return nil
 }
 
-// Close stops serving and removes the socket.
-func (s *Server) Close() error {
+// Silence stops serving and removes the socket; nobody else has the folder before Close.
+func (s *Server) Silence() error {
 	err := s.listener.Close()
 	<-s.done
-	return errors.Join(err, s.folder.Close())
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }
+
+// Close stops serving and gives the folder free.
+func (s *Server) Close() error { return errors.Join(s.Silence(), s.folder.Close()) }
 
 func (s *Server) serve() {
 	defer close(s.done)
