@@ -47,7 +47,7 @@ func (t *target) placeWorkload(cfg *Config, b program.Bound) error {
 		if other, taken := t.devices[uint32(index)]; taken {
 			return fmt.Errorf("device %s is that of %s", b.Interface, t.names.workloads[other])
 		}
-		t.devices[uint32(index)] = w
+		t.devices[uint32(index)], t.named[b.Interface] = w, index
 		t.tcx(datapathProgFromWorkload, ebpf.AttachTCXIngress, index)
 		t.tcx(datapathProgToWorkload, ebpf.AttachTCXEgress, index)
 		return nil

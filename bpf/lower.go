@@ -23,6 +23,7 @@ type target struct {
 	ungoverned datapathEntry
 	names      names
 	links      []attachment
+	named      map[string]int // the workloads' devices by name
 }
 
 // lowering turns the indexes of one program into live numbers.
@@ -45,6 +46,7 @@ func lower(p *program.Program, n Numbers, ports func(string) (uint16, bool)) (*t
 		rows: map[datapathRowKey]tableRef{}, members: map[datapathMemberKey]uint32{},
 		entries: map[datapathEntryKey]datapathEntry{}, ranges: map[datapathRangeKey]datapathEntry{},
 		profiles: map[datapathProfileKey]uint32{},
+		named:    map[string]int{},
 		names:    names{workloads: map[uint32]string{}, rules: map[uint32]string{}, numbers: map[string]uint32{}},
 	}}
 	steps := []func() error{l.lowerIdentities, l.lowerTables, l.lowerSubjects, l.lowerAddresses}

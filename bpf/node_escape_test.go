@@ -293,3 +293,44 @@ policy w2 for w2 { ingress { get: allow from host on tcp/8080 http { GET "/" }  
 		}
 	}
 }
+
+// A device that is made anew under a governed name carries no program, and nothing passes it until
+// a generation knows it.
+func TestDevicesMadeAnew(t *testing.T) {
+	n := newNode(t, nil)
+	w1, w2 := n.Workloads[0], n.Workloads[1]
+	n.echo(n.Outside, []netip.Addr{n.C.IPv4, n.C.IPv6}, 8080, 8081)
+	policy := `
+default deny
+policy plain for (app in ["w1", "w2"]) { egress { plain: allow to world on tcp/8080 } }
+`
+	n.apply(policy)
+	try := func(when string, want8080, want8081 string) {
+		t.Helper()
+		for _, a := range []netip.Addr{n.C.IPv4, n.C.IPv6} {
+			for port, want := range map[uint16]string{8080: want8080, 8081: want8081} {
+				if got := n.try(w1.Host, "tcp", netip.AddrPortFrom(a, port)); got != want {
+					t.Errorf("%s, %s port %d: %s, want %s", when, a, port, got, want)
+				}
+			}
+		}
+	}
+	try("before", works, refused)
+	n.must(n.Node.RemoveDevice(w1.Device))
+	near4, near6 := netip.MustParsePrefix("10.77.1.1/24"), netip.MustParsePrefix("fd77:0:0:1::1/64")
+	n.must(n.Link(
+		lab.End{Host: n.Node, Device: w1.Device, Addresses: []netip.Prefix{near4, near6}},
+		lab.End{Host: w1.Host, Device: "eth0", Addresses: []netip.Prefix{netip.PrefixFrom(w1.IPv4, 24), netip.PrefixFrom(w1.IPv6, 64)}}))
+	n.must(w1.AddRoute(netip.PrefixFrom(netip.IPv4Unspecified(), 0), near4.Addr()))
+	n.must(w1.AddRoute(netip.PrefixFrom(netip.IPv6Unspecified(), 0), near6.Addr()))
+	for _, a := range []netip.Addr{n.C.IPv4, n.C.IPv6} {
+		if got := n.try(w1.Host, "tcp", netip.AddrPortFrom(a, 8080)); got == works {
+			t.Errorf("made anew, %s: %s", a, got)
+		}
+		if got := n.try(w2.Host, "tcp", netip.AddrPortFrom(a, 8080)); got != works {
+			t.Errorf("the device beside it, %s: %s", a, got)
+		}
+	}
+	n.apply(policy)
+	try("known again", works, refused)
+}

@@ -75,16 +75,25 @@ func (s *Stage) Commit() error {
 		return errors.New("commit generation: it is in force already")
 	}
 	first := len(d.links.open) == 0
-	if err := d.cfg.Steering.SetUp(); err != nil {
+	former, steering := d.cfg.Steering, d.cfg.Steering
+	steering.Devices = s.want.named
+	if d.state.generation == 0 || former.Devices == nil {
+		former = steering
+	}
+	if err := former.SetUp(); err != nil {
 		return fmt.Errorf("commit generation %d: %w", d.state.generation+1, err)
 	}
 	before := maps.Clone(d.links.open)
 	err := d.links.attach(s.want.links)
 	if err == nil {
+		err = steering.setUpNFT() // a new device opens when it carries our programs
+	}
+	if err == nil {
 		err = d.state.flip()
 	}
 	if err == nil {
 		s.committed = true
+		d.cfg.Steering = steering
 		return nil
 	}
 	errs := []error{fmt.Errorf("commit generation %d: %w", d.state.generation+1, err)}
@@ -95,6 +104,8 @@ func (s *Stage) Commit() error {
 	}
 	if first {
 		errs = append(errs, d.cfg.Steering.Remove())
+	} else {
+		errs = append(errs, former.setUpNFT())
 	}
 	return errors.Join(errs...)
 }

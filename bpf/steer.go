@@ -44,6 +44,9 @@ type Steering struct {
 	Priority int
 	// NFT is the name of the nft table, family inet. Empty means "mpol".
 	NFT string
+	// Devices are those of workloads that carry our programs: their numbers by name. Another device
+	// of such a name was made anew, carries none and is closed. Commit sets it.
+	Devices map[string]int
 }
 
 const (

@@ -24,6 +24,13 @@ import (
 //			...
 //		}
 //		chain output { the same at the hook output }
+//		set governed { typeof iifname; elements = { "veth1" } }
+//		set attached { typeof iif; elements = { 7 } }
+//		chain from_governed {
+//			type filter hook prerouting priority raw; policy accept;
+//			iifname @governed iif != @attached drop
+//		}
+//		chain to_governed { the same of oifname and oif at the hook postrouting }
 //	}
 func (s Steering) setUpNFT() error {
 	conn, err := nftables.New()
@@ -54,8 +61,51 @@ func (s Steering) setUpNFT() error {
 			conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs})
 		}
 	}
+	if err := s.closeOthers(conn, table); err != nil {
+		return fmt.Errorf("write nft table %s: %w", s.nftName(), err)
+	}
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("write nft table %s: %w", s.nftName(), err)
+	}
+	return nil
+}
+
+// closeOthers closes devices that have the name of one of s.Devices and not its number.
+func (s Steering) closeOthers(conn *nftables.Conn, table *nftables.Table) error {
+	if len(s.Devices) == 0 {
+		return nil
+	}
+	names := &nftables.Set{Table: table, Name: "governed", KeyType: nftables.TypeIFName}
+	numbers := &nftables.Set{Table: table, Name: "attached", KeyType: nftables.TypeIFIndex}
+	var named, numbered []nftables.SetElement
+	for name, number := range s.Devices {
+		var key [unix.IFNAMSIZ]byte
+		copy(key[:], name)
+		named = append(named, nftables.SetElement{Key: key[:]})
+		numbered = append(numbered, nftables.SetElement{Key: binaryutil.NativeEndian.PutUint32(uint32(number))})
+	}
+	if err := errors.Join(conn.AddSet(names, named), conn.AddSet(numbers, numbered)); err != nil {
+		return err
+	}
+	for _, at := range []struct {
+		chain        string
+		hook         *nftables.ChainHook
+		name, number expr.MetaKey
+	}{
+		{"from_governed", nftables.ChainHookPrerouting, expr.MetaKeyIIFNAME, expr.MetaKeyIIF},
+		{"to_governed", nftables.ChainHookPostrouting, expr.MetaKeyOIFNAME, expr.MetaKeyOIF},
+	} {
+		chain := conn.AddChain(&nftables.Chain{
+			Name: at.chain, Table: table, Type: nftables.ChainTypeFilter, Hooknum: at.hook,
+			Priority: nftables.ChainPriorityRaw,
+		})
+		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+			&expr.Meta{Key: at.name, Register: 1},
+			&expr.Lookup{SourceRegister: 1, SetName: names.Name, SetID: names.ID},
+			&expr.Meta{Key: at.number, Register: 1},
+			&expr.Lookup{SourceRegister: 1, SetName: numbers.Name, SetID: numbers.ID, Invert: true},
+			&expr.Verdict{Kind: expr.VerdictDrop},
+		}})
 	}
 	return nil
 }
