@@ -334,3 +334,35 @@ policy plain for (app in ["w1", "w2"]) { egress { plain: allow to world on tcp/8
 	n.apply(policy)
 	try("known again", works, refused)
 }
+
+// An ICMP error of a flow that leads to the proxy ends at the proxy: its payload is the client's.
+func TestErrorsOfRedirectedFlows(t *testing.T) {
+	n := newNode(t, nil)
+	w1 := n.Workloads[0]
+	smuggle := func(port int) bool {
+		t.Helper()
+		// About a segment from C port 80 to w1.
+		payload := make([]byte, 8+20+8, 64)
+		payload[0], payload[1] = 3, 3
+		about := payload[8:]
+		about[0], about[8], about[9] = 0x45, 64, unix.IPPROTO_TCP
+		from, to := n.C.IPv4.As4(), w1.IPv4.As4()
+		copy(about[12:], from[:])
+		copy(about[16:], to[:])
+		about[21], about[22], about[23] = 80, byte(port>>8), byte(port)
+		came, err := receiveRaw(w1.Host, n.Outside, unix.IPPROTO_ICMP, n.C.IPv4, 64, append(payload, "smuggled"...))
+		n.must(err)
+		return came
+	}
+	if !smuggle(1) {
+		t.Error("without a policy the error does not come")
+	}
+	n.apply(proxied)
+	startProxy(t, n.Node, n.proxy, n.cfg.Steering.Marks.Upstream, nodeL7Port)
+	conn, err := w1.Dial(t.Context(), "tcp", netip.AddrPortFrom(n.C.IPv4, 80))
+	n.must(err)
+	defer conn.Close()
+	if smuggle(conn.LocalAddr().(*net.TCPAddr).Port) {
+		t.Error("the server got an error of the proxy's connection")
+	}
+}
