@@ -37,7 +37,11 @@ func (w *world) contents(l *check.Assertion) []content {
 			methods = w.requests.methods
 		}
 		var out []content
-		for _, two := range []bool{false, true} {
+		versions := []bool{false, true}
+		if !w.requests.versions {
+			versions = versions[:1]
+		}
+		for _, two := range versions {
 			for _, m := range methods {
 				c := content{summary: "the verdict depends on the method", help: "state it in place of `any`"}
 				c.http = &verdict.HTTP{Method: m, Path: l.HTTP.Path, Host: l.HTTP.Host, Upgrade: l.HTTP.Upgrade, Two: two}
@@ -99,10 +103,12 @@ func (rs *requests) calls(m program.GRPCMethod) []string {
 type requests struct {
 	methods []string // without CONNECT
 	grpc    []string // methods of services
-	types   []uint16
-	http    []content
-	tls     []content
-	dns     []content
+	// versions: some rule tells a request over HTTP/2 from another.
+	versions bool
+	types    []uint16
+	http     []content
+	tls      []content
+	dns      []content
 }
 
 // every returns requests of a kind for each thing that the rules tell apart.
@@ -139,6 +145,7 @@ func newRequests(rules *program.Rules) requests {
 			}
 		}
 		for _, g := range r.L7.GRPC {
+			rs.versions = true
 			if g.Method != "" {
 				rs.grpc = append(rs.grpc, g.Method)
 			}

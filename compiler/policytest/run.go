@@ -208,6 +208,7 @@ func (w *world) try(l *check.Assertion, a, b place, proto uint8, port uint16) (t
 	} else {
 		t.flow = contents[0].of(t.flow)
 		t.verdict = t.judge.Decide(t.flow)
+		contents = contents[1:]
 	}
 	for _, c := range contents {
 		one := t

@@ -3,8 +3,9 @@
 // Package verdict is the reference evaluator: it says what the language means for one flow, DNS
 // question or request, by walking the resolved rules as they stand in the file.
 //
-// It is not fast and shares nothing with the lowering in package compiler: it reads program.Rules
-// and never program.Tables, so that a test that compares the two finds a mistake in either.
+// It shares nothing with the lowering in package compiler: it reads program.Rules and never
+// program.Tables, so that a test that compares the two finds a mistake in either. An Evaluator is the
+// same for many flows: it remembers who is where and which rules have a say at a port, and no verdict.
 //
 //	v := verdict.Decide(&p.Rules, verdict.Flow{
 //		From: verdict.End{Workload: "web-1", Addr: web}, To: verdict.End{Addr: outside},
