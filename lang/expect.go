@@ -99,3 +99,43 @@ func wordFor(ebnf string) string {
 	}
 	return "`" + strings.Trim(ebnf, `"`) + "`"
 }
+
+// lacking returns what must follow the word at token i and does not, empty when nothing is missing. The
+// grammar gives an optional part up as a whole and then blames its first word.
+func (p *parser) lacking(i, hi int) string {
+	if i >= hi {
+		return ""
+	}
+	next := p.toks[i+1]
+	ends := i+1 == hi
+	needs := func(ok bool, want string) string {
+		if ok && !ends {
+			return ""
+		}
+		return want
+	}
+	switch p.toks[i].Value {
+	case "private":
+		return needs(IsAddress(next) || IsName(next), "an address or the name of cidrs")
+	case "via":
+		if p.toks[p.lineStart(i)].Value == "given" {
+			return needs(IsString(next), "a string in double quotes")
+		}
+		return needs(next.Value == "cname", "`cname`")
+	case "types":
+		return needs(IsName(next), "a type such as A")
+	case "header", "upgrade":
+		return needs(IsString(next), "a string in double quotes")
+	case "except":
+		return needs(next.Type != tokenKeyword || next.Value != "on" && next.Value != "to", "what is taken away")
+	}
+	return ""
+}
+
+// lineStart returns the first token on the line of token i.
+func (p *parser) lineStart(i int) int {
+	for i > 0 && p.toks[i-1].Pos.Line == p.toks[i].Pos.Line {
+		i--
+	}
+	return i
+}

@@ -81,6 +81,9 @@ func read[T any](p *parser, g *participle.Parser[T], lo, hi int) *T {
 		at = p.indexOf(perr.Position().Offset, lo, hi)
 		want = wanted(perr.Message())
 	}
+	if next := p.lacking(at, hi); next != "" && want != "a name" && want != "a condition" {
+		at, want = at+1, next
+	}
 	p.expected(at, want, "")
 	return nil
 }

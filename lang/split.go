@@ -305,6 +305,8 @@ func (p *parser) beginsRule(i, _ int) bool {
 		return true
 	case prev.Type == tokenLabel || prev.Value == "audit":
 		return false
+	case p.toks[i].Value == "audit" && (prev.Value == "allow" || prev.Value == "deny" || prev.Value == "pass"):
+		return false // a misplaced mark
 	}
 	return slices.Contains([]string{"allow", "deny", "pass", "audit", "resolve"}, p.toks[i].Value)
 }
