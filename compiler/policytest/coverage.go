@@ -41,7 +41,7 @@ type Covered struct {
 // line. Audit rules decide nothing and are not counted.
 func Cover(m *check.Module, results []Result) *Coverage {
 	c := coverer{module: m, base: results, lines: assertions(m), rules: compiler.Resolve(m, program.Inventory{})}
-	c.decided = c.deciding(results)
+	c.decided = c.deciding(0, results)
 	for i, p := range m.Policies {
 		for _, d := range []program.Direction{program.Ingress, program.Egress} {
 			b, resolved := blockOf(p, d), c.rules.Policies[i].Block(d)
@@ -98,14 +98,14 @@ type coverer struct {
 	out     Coverage
 }
 
-// deciding returns the rules on which lines that pass rest.
-func (c *coverer) deciding(results []Result) map[program.RuleID]bool {
+// deciding returns the rules on which lines that pass rest; first is the index of the first line.
+func (c *coverer) deciding(first int, results []Result) map[program.RuleID]bool {
 	out := map[program.RuleID]bool{}
 	for i, r := range results {
-		if !r.held() || i >= len(c.lines) {
+		if !r.held() || first+i >= len(c.lines) {
 			continue
 		}
-		l := c.lines[i]
+		l := c.lines[first+i]
 		for _, d := range []program.Direction{program.Egress, program.Ingress} {
 			h := half(r.Got, d)
 			if h.Exists && h.Allow == (l.Want == program.Allow) && (l.At == nil || *l.At == d) {
@@ -127,7 +127,7 @@ func (c *coverer) rule(policy int, d program.Direction, index int, r *program.Ru
 	name := c.rules.Source(r.ID).Name
 	it := Covered{Name: name, Direction: d, Span: source.Span, Covered: c.decided[r.ID]}
 	if r.Action == program.Pass {
-		it.Covered = c.changes(withRule(c.module, policy, d, index, nil))
+		it.Covered = c.changes(withRule(c.module, policy, d, index, nil), nil)
 	}
 	if !it.Covered {
 		it.Witness = c.witness(policy, d, r)
@@ -140,21 +140,49 @@ func (c *coverer) rule(policy int, d program.Direction, index int, r *program.Ru
 		if it.Covered && one != r.L7 {
 			only := *source
 			only.L7 = one
-			line.Covered = c.deciding(c.run(withRule(c.module, policy, d, index, &only)))[r.ID]
+			line.Covered = c.stillDecides(withRule(c.module, policy, d, index, &only), r.ID)
 		}
 		c.out.Requests = append(c.out.Requests, line)
 	}
 }
 
-func (c *coverer) run(m *check.Module) []Result { return Run(m, Options{}) }
+// again runs the tests for which a condition holds by another module, and yields the results of each
+// with the index of its first line in those of the module itself.
+func (c *coverer) again(m *check.Module, wanted func(first, lines int) bool, yield func(first int, results []Result) bool) bool {
+	suite, first := New(m), 0
+	for _, t := range c.module.Tests {
+		if wanted(first, len(t.Lines)) && !yield(first, suite.Run(t)) {
+			return false
+		}
+		first += len(t.Lines)
+	}
+	return true
+}
 
-// changes reports whether something else becomes of a line under another module.
-func (c *coverer) changes(m *check.Module) bool {
-	results := c.run(m)
-	return slices.ContainsFunc(c.base, func(r Result) bool {
-		i := slices.IndexFunc(results, func(o Result) bool { return o.Span == r.Span })
-		return i < 0 || results[i].Status != r.Status || results[i].Got.Action != r.Got.Action
-	})
+// changes reports whether something else becomes of a line under another module. Tests that rest on
+// one of the rules near are run first.
+func (c *coverer) changes(m *check.Module, near map[program.RuleID]bool) bool {
+	same := func(first int, results []Result) bool {
+		for i, r := range results {
+			if o := c.base[first+i]; r.Status != o.Status || r.Got.Action != o.Got.Action {
+				return false
+			}
+		}
+		return true
+	}
+	rests := func(first, lines int) bool {
+		return slices.ContainsFunc(c.base[first:first+lines], func(r Result) bool {
+			return slices.ContainsFunc(slices.Concat(r.Got.Egress.Matching, r.Got.Ingress.Matching), func(id program.RuleID) bool { return near[id] })
+		})
+	}
+	far := func(first, lines int) bool { return !rests(first, lines) }
+	return !c.again(m, rests, same) || !c.again(m, far, same)
+}
+
+// stillDecides reports whether a line that rests on a rule still does under another module.
+func (c *coverer) stillDecides(m *check.Module, id program.RuleID) bool {
+	wanted := func(first, lines int) bool { return c.deciding(first, c.base[first:first+lines])[id] }
+	return !c.again(m, wanted, func(first int, results []Result) bool { return !c.deciding(first, results)[id] })
 }
 
 // single returns the lines of an L7 part, each alone; a part of one line is itself.
@@ -254,28 +282,37 @@ func (c *coverer) atoms() {
 		selector *program.Selector
 		span     diag.Span
 		where    string
+		near     map[program.RuleID]bool // rules that use it
 	}
-	uses := map[string]use{}
-	add := func(s *program.Selector, span diag.Span, where string) {
-		if _, known := uses[s.String()]; s != nil && !known {
-			uses[s.String()] = use{s, span, where}
+	uses, texts := map[string]use{}, map[*program.Selector]string{}
+	add := func(s *program.Selector, span diag.Span, where string, ids ...program.RuleID) {
+		texts[s] = s.String()
+		u, known := uses[texts[s]]
+		if !known {
+			u = use{s, span, where, map[program.RuleID]bool{}}
+			uses[texts[s]] = u
+		}
+		for _, id := range ids {
+			u.near[id] = true
 		}
 	}
-	for _, p := range c.module.Policies {
+	for i, p := range c.module.Policies {
 		if p.Audit {
 			continue
 		}
 		if s := p.Subject.Selector; s != nil {
-			add(s, p.NameSpan, p.SubjectText)
+			add(s, p.NameSpan, p.SubjectText, ids(c.rules.Policies[i].Ingress)...)
+			add(s, p.NameSpan, p.SubjectText, ids(c.rules.Policies[i].Egress)...)
 		}
-		for _, b := range []*check.Block{p.Ingress, p.Egress} {
+		for d, b := range []*check.Block{program.Egress: p.Egress, program.Ingress: p.Ingress} {
 			if b == nil {
 				continue
 			}
-			for _, r := range b.Rules {
+			resolved := c.rules.Policies[i].Block(program.Direction(d))
+			for j, r := range b.Rules {
 				for _, t := range slices.Concat(r.Peers.Include, r.Peers.Except) {
 					if t.Selector != nil {
-						add(t.Selector, r.PeersSpan, r.PeersText)
+						add(t.Selector, r.PeersSpan, r.PeersText, resolved.Rules[j].ID)
 					}
 				}
 			}
@@ -283,11 +320,24 @@ func (c *coverer) atoms() {
 	}
 	for _, text := range slices.Sorted(maps.Keys(uses)) {
 		u := uses[text]
+		old := func(s *program.Selector) bool { return s != nil && texts[s] == text }
 		for i, atom := range leaves(u.selector) {
 			covered := slices.ContainsFunc([]bool{true, false}, func(as bool) bool {
-				return c.changes(replaceSelector(c.module, text, replaceLeaf(u.selector, i, constant(as))))
+				return c.changes(replaceSelector(c.module, old, replaceLeaf(u.selector, i, constant(as))), u.near)
 			})
 			c.out.Atoms = append(c.out.Atoms, Covered{Name: fmt.Sprintf("%s in %s", atom, u.where), Span: u.span, Covered: covered})
 		}
 	}
+}
+
+// ids returns those of a block's rules and of its default.
+func ids(b *program.Block) []program.RuleID {
+	if b == nil {
+		return nil
+	}
+	out := []program.RuleID{b.Default, b.Ungranted}
+	for _, r := range b.Rules {
+		out = append(out, r.ID)
+	}
+	return out
 }
