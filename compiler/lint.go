@@ -32,50 +32,29 @@ func (c *compilation) lint() {
 	for _, s := range scopes {
 		for i, a := range s.rules {
 			c.lintDNS(s, a)
-			for j, b := range s.rules {
-				if a.L7 == nil || b.L7 != nil && j <= i {
-					continue // each pair once, by its rule with an L7 part
+			for _, b := range s.rules[i+1:] {
+				if a.L7 == nil || b.L7 == nil || a.L7.Kind == b.L7.Kind {
+					continue
 				}
-				x, y := a, b
-				if j < i {
-					x, y = b, a
-				}
-				if k := [2]program.RuleID{x.ID, y.ID}; !seen[k] && s.overlap(x, y) {
+				if k := [2]program.RuleID{a.ID, b.ID}; !seen[k] && s.overlap(a, b) {
 					seen[k] = true
-					c.lintPair(x, y)
+					c.lintPair(a, b)
 				}
 			}
 		}
 	}
 }
 
-// lintPair reports two rules of one scope that overlap, a before b in file order.
+// lintPair reports two rules of one scope that overlap and ask for different kinds, a before b in file
+// order. The checker has found the pairs that some inventory may have; here is the one in force.
 func (c *compilation) lintPair(a, b *scopeRule) {
 	at, before := c.places[b.ID], c.places[a.ID]
-	switch {
-	case a.L7 != nil && b.L7 != nil && a.L7.Kind != b.L7.Kind:
-		c.diags.Add(diag.Diagnostic{
-			Code: diag.L7Mixed, Span: at.span,
-			Summary: fmt.Sprintf("this rule asks for %s where an earlier one asks for %s, with peers and ports in common", b.L7.Kind, a.L7.Kind),
-			Help:    "give the two rules different ports, or take the peers of one from the other with `except`",
-			Related: []diag.Related{{Span: before.span, Summary: "the rule for " + a.L7.Kind.String()}},
-		})
-	case a.Action == program.Allow && b.Action == program.Allow && (a.L7 == nil) != (b.L7 == nil):
-		plain, narrow := a, b
-		if a.L7 != nil {
-			plain, narrow = b, a
-		}
-		if plain.tier > narrow.tier {
-			return
-		}
-		c.diags.Add(diag.Diagnostic{
-			Code: CodeL7Widened, Severity: diag.Warning, Span: at.span,
-			Summary: fmt.Sprintf("%s allows every request that %s would narrow, for the peers and ports that both cover",
-				c.rules.Source(plain.ID).Name, c.rules.Source(narrow.ID).Name),
-			Help:    fmt.Sprintf("give %s the same %s part, or other peers or ports", c.rules.Source(plain.ID).Name, narrow.L7.Kind),
-			Related: []diag.Related{{Span: before.span, Summary: "the other rule"}},
-		})
-	}
+	c.diags.Add(diag.Diagnostic{
+		Code: diag.L7Mixed, Span: at.span,
+		Summary: fmt.Sprintf("this rule asks for %s where an earlier one asks for %s, with peers and ports in common", b.L7.Kind, a.L7.Kind),
+		Help:    "give the two rules different ports, or take the peers of one from the other with `except`",
+		Related: []diag.Related{{Span: before.span, Summary: "the rule for " + a.L7.Kind.String()}},
+	})
 }
 
 // halvesMixed reports two halves of one flow that ask for different kinds, so that it is denied. It
