@@ -11,6 +11,9 @@
 //		return diags
 //	}
 //
+// Who checks the same files again and again keeps a Memory.
+//
 // Invariants: Module is nil exactly when a file was broken or a diagnostic is an error; what
-// follows only from an error is not reported; equal files give equal modules.
+// follows only from an error is not reported; equal files give equal modules, with a
+// Memory or without; nobody changes a Module.
 package check
