@@ -112,7 +112,7 @@ func TestListenerComesAndGoes(t *testing.T) {
 	p.apply("3", []program.Profile{allowing("k", "/a")})
 	l.want("/a", 200)
 	until(t, "the listener that nobody wants is gone", func() bool {
-		silent, err := silent([]uint16{port}, 1)
+		silent, err := silent([]uint16{port})
 		return err == nil && silent == port
 	})
 	other.conn.SetDeadline(time.Now().Add(5 * time.Second))
@@ -235,7 +235,7 @@ func TestAdopted(t *testing.T) {
 	l.want("/a", 200)
 	p.reported(func(r Request) bool { return r.Generation == "2" && r.Path == "/a" })
 	until(t, "the listener of a profile that is gone has ended", func() bool {
-		silent, err := silent([]uint16{former}, 1)
+		silent, err := silent([]uint16{former})
 		return err == nil && silent == former
 	})
 	p.apply("3", []program.Profile{allowing("k", "/b")})

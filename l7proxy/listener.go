@@ -73,8 +73,10 @@ func (m *merged) listener(port uint16, mark uint32) *listenerv3.Listener {
 		AdditionalAddresses: []*listenerv3.AdditionalAddress{
 			{Address: address("::1", port)},
 		},
-		Transparent:                   wrapperspb.Bool(true),
-		EnableReusePort:               wrapperspb.Bool(true),
+		Transparent: wrapperspb.Bool(true),
+		// One socket that the workers share: whom SO_REUSEPORT lets in beside it, of the same user, would
+		// get some of the connections.
+		EnableReusePort:               wrapperspb.Bool(false),
 		SocketOptions:                 marked(mark),
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
 		ListenerFilters: []*listenerv3.ListenerFilter{

@@ -21,10 +21,10 @@ const (
 	listenPollMax = 50 * time.Millisecond
 )
 
-// listening waits until each port has a listening socket of every worker in both families.
-func listening(ctx context.Context, want []uint16, workers int) error {
+// listening waits until each port has a listening socket in both families.
+func listening(ctx context.Context, want []uint16) error {
 	for pause := listenPollMin; ; pause = min(2*pause, listenPollMax) {
-		port, err := silent(want, workers)
+		port, err := silent(want)
 		if err != nil || port == 0 {
 			return err
 		}
@@ -36,20 +36,20 @@ func listening(ctx context.Context, want []uint16, workers int) error {
 	}
 }
 
-// silent returns a port on which fewer sockets listen than there are workers, 0 when all do.
-func silent(want []uint16, workers int) (uint16, error) {
+// silent returns a port on which nobody listens in one of the families, 0 when there is none.
+func silent(want []uint16) (uint16, error) {
 	for _, table := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
 		file, err := os.Open(table)
 		if err != nil {
 			return 0, fmt.Errorf("look for listeners: %w", err)
 		}
-		counts, err := listeners(file)
+		found, err := listeners(file)
 		file.Close()
 		if err != nil {
 			return 0, fmt.Errorf("look for listeners in %s: %w", table, err)
 		}
 		for _, port := range want {
-			if counts[port] < workers {
+			if !found[port] {
 				return port, nil
 			}
 		}
@@ -57,11 +57,11 @@ func silent(want []uint16, workers int) (uint16, error) {
 	return 0, nil
 }
 
-// listeners counts the loopback sockets that listen, by port. The kernel lists them before all
+// listeners returns the ports on which loopback sockets listen. The kernel lists them before all
 // others, so that reading ends early on a busy node (net/ipv4/tcp_ipv4.c, tcp_seek_last_pos).
-func listeners(table io.Reader) (map[uint16]int, error) {
+func listeners(table io.Reader) (map[uint16]bool, error) {
 	const stateListen = "0A"
-	counts := map[uint16]int{}
+	found := map[uint16]bool{}
 	lines := bufio.NewScanner(table)
 	lines.Scan() // the heading
 	for lines.Scan() {
@@ -75,10 +75,10 @@ func listeners(table io.Reader) (map[uint16]int, error) {
 			return nil, fmt.Errorf("parse %q", fields[1])
 		}
 		if ip == "0100007F" || ip == "00000000000000000000000001000000" {
-			counts[uint16(port)]++
+			found[uint16(port)] = true
 		}
 	}
-	return counts, lines.Err()
+	return found, lines.Err()
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

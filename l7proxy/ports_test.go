@@ -68,7 +68,7 @@ func TestListeners(t *testing.T) {
    3: 0100007F:3A99 0100007F:0016 01 00000000:00000000 00:00000000 00000000     0        0 4 1 0 100 0 0 10 0
 `
 	got, err := listeners(strings.NewReader(table))
-	if diff := cmp.Diff(map[uint16]int{15000: 2}, got); err != nil || diff != "" {
+	if diff := cmp.Diff(map[uint16]bool{15000: true}, got); err != nil || diff != "" {
 		t.Errorf("listeners: %v, -want +got:\n%s", err, diff)
 	}
 	if _, err := listeners(strings.NewReader("head\n 0: 0100007F x 0A\n")); err == nil {

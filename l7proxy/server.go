@@ -173,7 +173,7 @@ func (s *Server) settled(ctx context.Context, assigned map[string]uint16) error 
 	if err := s.store.wait(ctx); err != nil {
 		return err
 	}
-	return listening(ctx, portsOf(assigned), s.config.Workers)
+	return listening(ctx, portsOf(assigned))
 }
 
 func portsOf(assigned map[string]uint16) []uint16 { return slices.Sorted(maps.Values(assigned)) }
@@ -192,7 +192,7 @@ func (s *Server) Ready() bool {
 	if err != nil || missing != "" || inUse == nil {
 		return false
 	}
-	port, err := silent(*inUse, s.config.Workers)
+	port, err := silent(*inUse)
 	return err == nil && port == 0
 }
 
