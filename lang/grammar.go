@@ -5,7 +5,6 @@ package lang
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
@@ -115,12 +114,15 @@ func (p *parser) indexOf(offset, lo, hi int) int {
 }
 
 // expected reports that something else stands at token i than what is wanted. When that token is on
-// a later line, the place is right behind the token before it.
+// a later line and not what is wanted misspelt, the place is right behind the token before it.
 func (p *parser) expected(i int, want, help string) {
 	t := p.toks[i]
+	if want == "`}`" && IsString(p.prev(i)) {
+		want = "`,` or `}`"
+	}
 	span := SpanOf(t)
 	found := fmt.Sprintf("found `%s`", t.Value)
-	if t.Type == lexer.EOF || want != "" && i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line {
+	if t.Type == lexer.EOF || want != "" && i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line && !p.misspelt(i, want) {
 		found = "the line ends"
 		if t.Type == lexer.EOF {
 			found = "the file ends"
@@ -130,22 +132,12 @@ func (p *parser) expected(i int, want, help string) {
 			span = diag.Span{File: span.File, Start: e, End: e}
 		}
 	}
-	code := diag.Syntax
-	switch {
-	case t.Type == tokenInvalid:
+	if t.Type == tokenInvalid {
 		return
-	case t.Type == tokenKeyword && want == "a name" && span.Start != span.End:
-		code, help = diag.ReservedWord, "choose another name"
-	case t.Value == "except" && t.Type == tokenKeyword:
-		code, help = diag.SecondExcept, "write one except: it takes everything behind it from everything before it"
-	case t.Type == tokenKeyword && want == "a condition" && span.Start != span.End:
-		code, help = diag.ReservedWord, fmt.Sprintf("as a label key, quote it: %q", t.Value)
-	case (want == "" || want == "`)`") && p.dottedKey(i) != "":
-		help = fmt.Sprintf("as a label key, quote it: %q", p.dottedKey(i))
-	case t.Type == tokenNumber && i > 0 && slices.Contains([]string{"tcp", "udp", "sctp", "icmp", "icmpv6", "ip"}, strings.TrimSuffix(p.toks[i-1].Value, "/")):
-		help = fmt.Sprintf("write %s/%s", strings.TrimSuffix(p.toks[i-1].Value, "/"), t.Value)
-	case t.Type == tokenIdent && want == "a string in double quotes" && span.Start != span.End:
-		help = fmt.Sprintf("write %q", t.Value)
+	}
+	code, remedy, ok := p.remedy(i, want, span.Start == span.End)
+	if ok {
+		help = remedy
 	}
 	summary := fmt.Sprintf("expected %s, %s", want, found)
 	if want == "" {

@@ -287,6 +287,7 @@ func (s *scanner) symbol(rest string, r rune) {
 	case slices.Contains([]rune("={}()[],.@~"), r):
 		s.emit(tokenSymbol, 1)
 	default:
-		s.invalid(utf8.RuneLen(r), diag.InvalidCharacter, fmt.Sprintf("%q is no part of the language here", r), "")
+		n, help := s.foreign(rest)
+		s.invalid(n, diag.InvalidCharacter, fmt.Sprintf("%q is no part of the language here", r), help)
 	}
 }

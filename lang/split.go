@@ -23,12 +23,18 @@ func (p *parser) declStarts() []int {
 		case "}":
 			depth = max(depth-1, 0)
 		}
-		if t.Type == tokenKeyword && p.beginsDecl(i, depth) {
+		if t.Type == tokenKeyword && p.beginsDecl(i, depth) || depth == 0 && p.misspeltDecl(i) {
 			starts = append(starts, p.annotationsBefore(i))
 			depth = 0
 		}
 	}
 	return starts
+}
+
+// misspeltDecl reports whether a declaration begins at i whose first word is no word of the language:
+// outside of braces no two names stand side by side.
+func (p *parser) misspeltDecl(i int) bool {
+	return p.toks[i].Type == tokenIdent && p.toks[i+1].Type == tokenIdent && p.prev(i).Value != "." && p.prev(i).Value != "@" && p.firstOnLine(i)
 }
 
 func (p *parser) beginsDecl(i, depth int) bool {
@@ -238,7 +244,9 @@ func (p *parser) block(d *Policy, i, hi int) int {
 func (p *parser) rules(d *Policy, b *Block, open, hi int) int {
 	starts, end, closed := p.parts(open+1, hi, p.beginsRule)
 	if end > open+1 && (len(starts) == 0 || starts[0] > open+1) {
-		p.expected(open+1, "a rule", "begin it with a label, allow or deny")
+		if !p.invalid(open, slices.Min(append(starts, end))) {
+			p.expected(open+1, "a rule", "begin it with a label, allow or deny")
+		}
 		d.Broken = true
 	}
 	for n, lo := range starts {

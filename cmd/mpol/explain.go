@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mpol/docs"
+	"mpol/lang/diag"
 	builtin "mpol/policies"
 )
 
@@ -105,6 +106,15 @@ func noPage(pages []codePage, code string) string {
 	for _, p := range pages {
 		if strings.Contains(p.code, code) || strings.Contains(code, p.code) {
 			near = append(near, p.code)
+		}
+	}
+	if len(near) == 0 {
+		all := make([]string, 0, len(pages))
+		for _, p := range pages {
+			all = append(all, p.code)
+		}
+		if n := diag.Nearest(code, all); n != "" {
+			near = append(near, n)
 		}
 	}
 	if len(near) == 0 || code == "" {

@@ -127,7 +127,7 @@ func (c *checker) openImports(f *lang.File) {
 		}
 		first[name], s.imports[name] = span, true
 		if c.byName[name] == nil {
-			c.unknown(span, "package", name, c.packageNames())
+			c.unknown(span, "package", name, c.packageNames(s.pkg.name))
 			continue
 		}
 		if _, ok := s.pkg.imports[name]; !ok {
@@ -136,10 +136,12 @@ func (c *checker) openImports(f *lang.File) {
 	}
 }
 
-func (c *checker) packageNames() []string {
+func (c *checker) packageNames(but string) []string {
 	var names []string
 	for _, p := range c.packages {
-		names = append(names, p.name)
+		if p.name != but {
+			names = append(names, p.name)
+		}
 	}
 	return names
 }
@@ -193,7 +195,7 @@ func (c *checker) home(r ref) *pkg {
 	case c.at.imports[r.pkg]: // nil, when the import is wrong
 		return p
 	case p == nil:
-		c.unknown(r.span, "package", r.pkg, c.packageNames())
+		c.unknown(r.span, "package", r.pkg, c.packageNames(c.at.pkg.name))
 	default:
 		c.errorAt(diag.UnknownName, r.span, fmt.Sprintf("package `%s` is not imported in this file", r.pkg), "write import "+r.pkg+" behind the package")
 		return nil

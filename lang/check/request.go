@@ -150,7 +150,7 @@ func (c *checker) dnsType(t lang.Token) (uint16, bool) {
 			return uint16(n), true
 		}
 	}
-	help := didYouMean(strings.ToUpper(t.Value), slices.Collect(maps.Keys(types)))
+	help := diag.DidYouMean(strings.ToUpper(t.Value), slices.Collect(maps.Keys(types)))
 	if help == "" {
 		help = "write a type such as A, AAAA, HTTPS or TXT, or TYPE and its number"
 	}

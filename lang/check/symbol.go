@@ -19,9 +19,6 @@ const maxChain = 1000
 // symbolBlock is how many symbols are made at once.
 const symbolBlock = 256
 
-// maxSuggest bounds the names among which a near one is looked for.
-const maxSuggest = 5000
-
 // symbol is a declared name with what it stands for, which is set once resolved.
 type symbol struct {
 	kind  string // workload, cidrs, domains, service, resolver, policy, test, proof
@@ -126,7 +123,21 @@ func (c *checker) find(in space, r ref, kinds ...string) *symbol {
 			names = append(names, s.text())
 		}
 	}
+	if r.pkg == "" {
+		names = append(names, builtinNames(kinds)...)
+	}
 	c.unknown(r.span, strings.TrimPrefix(oneOf(kinds), "a "), r.text(), names)
+	return nil
+}
+
+// builtinNames returns the names that stand beside the declared ones where a name of one of kinds is wanted.
+func builtinNames(kinds []string) []string {
+	switch {
+	case slices.Contains(kinds, "resolver"):
+		return []string{"node"}
+	case slices.Contains(kinds, "workload") && slices.Contains(kinds, "cidrs"):
+		return []string{"any", "workloads", "host", "world", "internet"}
+	}
 	return nil
 }
 
@@ -140,52 +151,7 @@ func oneOf(kinds []string) string {
 }
 
 func (c *checker) unknown(span diag.Span, kind, text string, names []string) {
-	c.errorAt(diag.UnknownName, span, fmt.Sprintf("no %s is named `%s`", kind, text), didYouMean(text, names))
-}
-
-// didYouMean returns help that names the nearest of names, empty when none is near.
-func didYouMean(text string, names []string) string {
-	best, distance := "", max(1, len(text)/3)+1
-	if len(names) > maxSuggest {
-		return ""
-	}
-	slices.Sort(names)
-	for _, n := range names {
-		if d := edits(text, n); d < distance {
-			best, distance = n, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean `%s`?", best)
-}
-
-// edits counts insertions, deletions, substitutions and swaps of neighbours between a and b.
-func edits(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 65
-	}
-	var before, prev []int
-	for j := range len(b) + 1 {
-		prev = append(prev, j)
-	}
-	for i := range len(a) {
-		row := []int{i + 1}
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			d := min(prev[j]+cost, prev[j+1]+1, row[j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				d = min(d, before[j-1]+1)
-			}
-			row = append(row, d)
-		}
-		before, prev = prev, row
-	}
-	return prev[len(b)]
+	c.errorAt(diag.UnknownName, span, fmt.Sprintf("no %s is named `%s`", kind, text), diag.DidYouMean(text, names))
 }
 
 // cycles reports every cycle among names once, at its first member, and marks what cannot be
