@@ -69,6 +69,10 @@ func (a *Agent) request(r l7proxy.Request) {
 	if g == nil {
 		return
 	}
+	wanted := r.Denied || a.cfg.Events.All || len(g.logged) > 0
+	if !wanted && r.Kind == program.L7HTTP {
+		return
+	}
 	out := event.Event{
 		Time: r.Time, Generation: g.number, Kind: event.Request, Source: r.Client, Destination: r.Server,
 		L4: l4(program.ProtoTCP, r.Server.Port()), Name: r.Host, Status: r.Code, Half: r.Half,
@@ -94,7 +98,7 @@ func (a *Agent) request(r l7proxy.Request) {
 		out.Verdict, out.Reason = program.Deny.String(), r.Details
 	}
 	explain(&out, g, f, r)
-	if r.Denied || a.cfg.Events.All || logs(g, out.Rule) {
+	if r.Denied || a.cfg.Events.All || g.logged[out.Rule] {
 		a.events.Write(out)
 	}
 }
@@ -154,24 +158,6 @@ func explain(out *event.Event, g *generation, f verdict.Flow, r l7proxy.Request)
 func decide(out *event.Event, rules *program.Rules, id program.RuleID) {
 	s := rules.Source(id)
 	out.Rule, out.File, out.Line = s.Name, s.File, s.Line
-}
-
-// logs reports whether the rule of a name asks for a report.
-func logs(g *generation, name string) bool {
-	for i := range g.program.Rules.Policies {
-		p := &g.program.Rules.Policies[i]
-		for _, b := range []*program.Block{p.Egress, p.Ingress} {
-			if b == nil {
-				continue
-			}
-			for _, r := range b.Rules {
-				if r.Log && g.program.Rules.Source(r.ID).Name == name {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }
 
 // l4 writes a protocol with its port as the language does.

@@ -21,6 +21,7 @@ type generation struct {
 	applied time.Time
 	view    *dnsproxy.View
 	rules   map[string]program.RuleID // by the key of their source
+	logged  map[string]bool           // names of the rules that ask for a report
 }
 
 // replaceChanged brings p into force unless it is in force already, at the places that are there now.
@@ -61,13 +62,7 @@ func (a *Agent) replace(ctx context.Context, p *program.Program, places string) 
 	if err != nil {
 		return errors.Join(err, a.restore(old))
 	}
-	next := &generation{
-		number: stage.Generation(), program: p, hash: hash,
-		view: dnsproxy.ViewOf(uint64(stage.Generation()), &p.Tables), rules: map[string]program.RuleID{},
-	}
-	for id, s := range p.Rules.Sources {
-		next.rules[s.Key] = program.RuleID(id)
-	}
+	next := newGeneration(stage.Generation(), p, hash)
 	if old != nil {
 		a.dns.Apply(old.view, next.view)
 	}
@@ -110,6 +105,28 @@ func (a *Agent) sweep() error {
 	}
 	a.unswept = nil
 	return nil
+}
+
+func newGeneration(number uint32, p *program.Program, hash string) *generation {
+	g := &generation{
+		number: number, program: p, hash: hash, view: dnsproxy.ViewOf(uint64(number), &p.Tables),
+		rules: map[string]program.RuleID{}, logged: map[string]bool{},
+	}
+	for id, s := range p.Rules.Sources {
+		g.rules[s.Key] = program.RuleID(id)
+	}
+	for i := range p.Rules.Policies {
+		for _, d := range []program.Direction{program.Egress, program.Ingress} {
+			if b := p.Rules.Policies[i].Block(d); b != nil {
+				for _, r := range b.Rules {
+					if r.Log {
+						g.logged[p.Source(r.ID).Name] = true
+					}
+				}
+			}
+		}
+	}
+	return g
 }
 
 // label names the generation in Envoy's log.

@@ -154,6 +154,10 @@ func (w *Writer) deliver() {
 
 // send writes one line, connecting once again when the reader has gone.
 func (w *Writer) send(line []byte) error {
+	if f, ok := w.out.(*os.File); ok && w.moved(f) {
+		f.Close()
+		w.out = nil
+	}
 	for again := true; ; again = false {
 		if w.out == nil {
 			if err := w.connect(); err != nil {
@@ -181,4 +185,14 @@ func (w *Writer) send(line []byte) error {
 		w.out.Close()
 		w.out = nil
 	}
+}
+
+// moved reports whether path no longer names the open file, as after a rotation of logs.
+func (w *Writer) moved(f *os.File) bool {
+	open, err := f.Stat()
+	if err != nil {
+		return true
+	}
+	named, err := os.Stat(w.path)
+	return err != nil || !os.SameFile(open, named)
 }

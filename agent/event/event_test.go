@@ -96,6 +96,38 @@ func TestWriterFullDisk(t *testing.T) {
 	}
 }
 
+func TestWriterRotated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events.jsonl")
+	w, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(Event{Rule: "first"})
+	deadline := time.Now().Add(5 * time.Second)
+	for text := []byte{}; len(text) == 0; {
+		if text, err = os.ReadFile(path); err != nil || time.Now().After(deadline) {
+			t.Fatalf("the first event was not written: %v", err)
+		}
+	}
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	w.Write(Event{Rule: "second"})
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{path + ".1": "first", path: "second"} {
+		var e Event
+		text, err := os.ReadFile(name)
+		if err == nil {
+			err = json.Unmarshal(text, &e)
+		}
+		if err != nil || e.Rule != want {
+			t.Errorf("%s holds %q, %v, want the event %s", filepath.Base(name), text, err, want)
+		}
+	}
+}
+
 func TestWriterSocketReaderComesBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.sock")
 	listen := func() net.Listener {
