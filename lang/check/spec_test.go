@@ -58,9 +58,13 @@ func testNames(t *testing.T) map[string]bool {
 		}
 	}
 	for _, from := range []struct{ prefix, pattern string }{
-		{"", "*_test.go"}, {"", "../*_test.go"}, {"", "../diag/*_test.go"},
-		{"compiler.", "../../compiler/*_test.go"}, {"verdict.", "../../compiler/verdict/*_test.go"},
-		{"policytest.", "../../compiler/policytest/*_test.go"}, {"program.", "../../compiler/program/*_test.go"},
+		{"", "*_test.go"},
+		{"", "../*_test.go"},
+		{"", "../diag/*_test.go"},
+		{"compiler.", "../../compiler/*_test.go"},
+		{"verdict.", "../../compiler/verdict/*_test.go"},
+		{"policytest.", "../../compiler/policytest/*_test.go"},
+		{"program.", "../../compiler/program/*_test.go"},
 	} {
 		paths, err := filepath.Glob(from.pattern)
 		if err != nil {

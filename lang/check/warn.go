@@ -88,7 +88,7 @@ func includes(a, b program.Peers) bool {
 		})
 	}
 	return !slices.ContainsFunc(b.Include, func(p program.Peer) bool {
-		return !in(a.Include, p) && !(ipv4Only(program.Peers{Include: []program.Peer{p}}))
+		return !in(a.Include, p) && !ipv4Only(program.Peers{Include: []program.Peer{p}})
 	}) &&
 		!slices.ContainsFunc(a.Except, func(p program.Peer) bool { return !in(b.Except, p) })
 }
