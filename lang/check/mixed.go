@@ -72,16 +72,6 @@ func workloadsOf(p program.Peers) *program.Selector {
 	return &program.Selector{Op: program.OpAnd, Args: []*program.Selector{selectorOf(in), not(selectorOf(out))}}
 }
 
-func domainsOf(p program.Peers) []program.NamePattern {
-	var out []program.NamePattern
-	for _, q := range p.Include {
-		if q.Kind == program.PeerDomain {
-			out = append(out, q.Domain.Patterns...)
-		}
-	}
-	return out
-}
-
 // namesMeet reports whether two patterns have a name in common.
 func namesMeet(a, b program.NamePattern) bool {
 	la, lb := a.Labels(), b.Labels()
