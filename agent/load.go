@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"mpol/agent/config"
 	"mpol/compiler"
@@ -13,6 +14,7 @@ import (
 	"mpol/compiler/program"
 	"mpol/internal/policyset"
 	"mpol/internal/source"
+	"mpol/lang/check"
 	"mpol/lang/diag"
 )
 
@@ -49,8 +51,8 @@ func newPolicyError(list diag.List, files []source.File) *PolicyError {
 	return e
 }
 
-// load reads the guardrails and policy files of the configuration and compiles the policies. Its
-// error is a *PolicyError when they are wrong.
+// load reads the guardrails and policy files of the configuration and compiles the policies. What
+// has expired is reported and decides nothing. Its error is a *PolicyError when the files are wrong.
 func load(ctx context.Context, cfg *config.Config, inv program.Inventory) (*program.Program, diag.List, error) {
 	rails, err := policyset.Guardrails(cfg.Guardrails)
 	if err != nil {
@@ -60,7 +62,9 @@ func load(ctx context.Context, cfg *config.Config, inv program.Inventory) (*prog
 	if err != nil {
 		return nil, nil, err
 	}
-	module, list, err := policyset.Read(ctx, files, policyset.Options{Guard: guard.Options{Guardrails: rails}})
+	module, list, err := policyset.Read(ctx, files, policyset.Options{
+		Check: check.Options{Inventory: inv.Workloads}, Guard: guard.Options{Guardrails: rails},
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -68,7 +72,7 @@ func load(ctx context.Context, cfg *config.Config, inv program.Inventory) (*prog
 		return nil, nil, newPolicyError(list, files)
 	}
 	p, found := compiler.Compile(module, inv)
-	list = append(list, found...)
+	list = append(append(list, found...), check.Expired(module, time.Now())...)
 	if list.HasErrors() {
 		return nil, nil, newPolicyError(list, files)
 	}
