@@ -76,60 +76,10 @@ func (c *compilation) tooManyNames(s *scope) {
 func domainsOverlap(a, b *program.Domain) bool {
 	for _, p := range a.Patterns {
 		for _, q := range b.Patterns {
-			if patternsOverlap(p, q) {
+			if p.Meets(q) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// patternsOverlap reports whether one name may match both patterns.
-func patternsOverlap(p, q program.NamePattern) bool {
-	a, b := p.Labels(), q.Labels()
-	if len(a) == 0 || len(b) == 0 {
-		return false
-	}
-	deepA, deepB := a[0] == "**", b[0] == "**"
-	if deepA {
-		a = a[1:]
-	}
-	if deepB {
-		b = b[1:]
-	}
-	switch {
-	case !deepA && !deepB && len(a) != len(b),
-		deepA && !deepB && len(b) <= len(a),
-		deepB && !deepA && len(a) <= len(b):
-		return false
-	}
-	for i := 1; i <= min(len(a), len(b)); i++ {
-		if !labelsOverlap(a[len(a)-i], b[len(b)-i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// labelsOverlap reports whether one label may match both patterns of a label. It fills, from the
-// ends, the table of which rest of a overlaps which rest of b.
-func labelsOverlap(a, b string) bool {
-	var below []bool
-	for i := len(a); i >= 0; i-- {
-		row := make([]bool, len(b)+1)
-		for j := len(b); j >= 0; j-- {
-			switch {
-			case i == len(a) && j == len(b):
-				row[j] = true
-			case i < len(a) && a[i] == '*':
-				row[j] = below[j] || j < len(b) && row[j+1]
-			case j < len(b) && b[j] == '*':
-				row[j] = row[j+1] || i < len(a) && below[j]
-			case i < len(a) && j < len(b):
-				row[j] = a[i] == b[j] && below[j+1]
-			}
-		}
-		below = row
-	}
-	return below[0]
 }

@@ -89,3 +89,47 @@ func matchLabel(pattern, label string) bool {
 		label, rest = label[i+len(part):], next
 	}
 }
+
+// Meets reports whether two patterns have a name in common.
+func (p NamePattern) Meets(q NamePattern) bool {
+	a, b := p.Labels(), q.Labels()
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	if a[0] != "**" && len(a) < len(b) || b[0] != "**" && len(b) < len(a) {
+		return false // ** is one label or more, so a pattern is never longer than its names
+	}
+	for i := 1; i <= min(len(a), len(b)); i++ {
+		x, y := a[len(a)-i], b[len(b)-i]
+		if x == "**" || y == "**" {
+			return true
+		}
+		if !labelsMeet(x, y) {
+			return false
+		}
+	}
+	return true
+}
+
+// labelsMeet reports whether one label matches both patterns of a label. It fills, from the ends, the
+// table of which rest of a meets which rest of b.
+func labelsMeet(a, b string) bool {
+	var below []bool
+	for i := len(a); i >= 0; i-- {
+		row := make([]bool, len(b)+1)
+		for j := len(b); j >= 0; j-- {
+			switch {
+			case i == len(a) && j == len(b):
+				row[j] = true
+			case i < len(a) && a[i] == '*':
+				row[j] = below[j] || j < len(b) && row[j+1]
+			case j < len(b) && b[j] == '*':
+				row[j] = row[j+1] || i < len(a) && below[j]
+			case i < len(a) && j < len(b):
+				row[j] = a[i] == b[j] && below[j+1]
+			}
+		}
+		below = row
+	}
+	return below[0]
+}

@@ -40,11 +40,11 @@ func FuzzNamePattern(f *testing.F) {
 			if registrable := registrableOf(p.Labels()); registrable != "" && p.Matches(n) && !strings.HasSuffix("."+n.String(), "."+registrable) {
 				t.Fatalf("%q matches %q, which is not of %q", p, n, registrable)
 			}
-			if q := patterns[1-i]; p.Matches(n) && q.Matches(n) && !namesMeet(p, q) {
+			if q := patterns[1-i]; p.Matches(n) && q.Matches(n) && !p.Meets(q) {
 				t.Fatalf("%q and %q match %q and do not meet", p, q, n)
 			}
 		}
-		if namesMeet(patterns[0], patterns[1]) != namesMeet(patterns[1], patterns[0]) {
+		if patterns[0].Meets(patterns[1]) != patterns[1].Meets(patterns[0]) {
 			t.Fatalf("%q meets %q in one direction only", patterns[0], patterns[1])
 		}
 	})

@@ -177,7 +177,7 @@ func (c *checker) peersMeet(a, b *placed) bool {
 // domainsMeet reports whether a and b may have a name in common, what they take away left aside.
 func domainsMeet(a, b program.Domain) bool {
 	return slices.ContainsFunc(a.Patterns, func(x program.NamePattern) bool {
-		return slices.ContainsFunc(b.Patterns, func(y program.NamePattern) bool { return namesMeet(x, y) })
+		return slices.ContainsFunc(b.Patterns, func(y program.NamePattern) bool { return x.Meets(y) })
 	})
 }
 

@@ -127,6 +127,6 @@ func (c *checker) cut(ps *peerList, resolvers []program.Resolver) {
 // believed reports whether r may be believed for some name of d.
 func believed(d *program.Domain, r program.Resolver) bool {
 	return slices.ContainsFunc(d.Patterns, func(p program.NamePattern) bool {
-		return !slices.Contains(d.Except, p) && slices.ContainsFunc(r.For, func(q program.NamePattern) bool { return namesMeet(p, q) })
+		return !slices.Contains(d.Except, p) && slices.ContainsFunc(r.For, func(q program.NamePattern) bool { return p.Meets(q) })
 	})
 }

@@ -57,8 +57,8 @@ func TestNamesMeet(t *testing.T) {
 		{"**.example", "**.x.example", true},
 	} {
 		for _, p := range [][2]string{{tt.a, tt.b}, {tt.b, tt.a}} {
-			if got := namesMeet(program.NamePattern(p[0]), program.NamePattern(p[1])); got != tt.want {
-				t.Errorf("namesMeet(%s, %s) = %v, want %v", p[0], p[1], got, tt.want)
+			if got := program.NamePattern(p[0]).Meets(program.NamePattern(p[1])); got != tt.want {
+				t.Errorf("(%s).Meets(%s) = %v, want %v", p[0], p[1], got, tt.want)
 			}
 		}
 	}
