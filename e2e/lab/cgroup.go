@@ -26,6 +26,9 @@ func (c *Cgroup) Sub(name string) (*Cgroup, error) {
 	if !filepath.IsLocal(name) {
 		return nil, fmt.Errorf("make cgroup %q: the name leaves its parent", name)
 	}
+	if _, err := os.Stat(c.Path); err != nil { // removed with its lab, and not to come back
+		return nil, fmt.Errorf("make cgroup: %w", err)
+	}
 	sub := &Cgroup{Path: filepath.Join(c.Path, name)}
 	if err := os.MkdirAll(sub.Path, 0o755); err != nil {
 		return nil, fmt.Errorf("make cgroup: %w", err)

@@ -87,6 +87,9 @@ func TestCloseLeavesNothing(t *testing.T) {
 				t.Errorf("after a late host: %q", got)
 			}
 			checkUseless(t, world)
+			if got := leavings(t, world.ID); len(got) != 0 {
+				t.Errorf("after late use: %q", got)
+			}
 		})
 	}
 }
