@@ -154,7 +154,8 @@ func answers() [][]verdict.Answer {
 // The reference evaluator says what the module says, with audit marks and without.
 func TestDecideAgreesWithModule(t *testing.T) {
 	seen := tally{}
-	rapid.Check(t, func(t *rapid.T) {
+	wanted := []string{"audit", "allow http rule", "deny http refused", "allow tls rule", "allow dns rule", "redirect dns rule"}
+	seen.cover(t, wanted, func(t *rapid.T) {
 		m := drawWhole(t)
 		rules := compiler.Resolve(m, universe())
 		e := verdict.New(&rules)
@@ -193,11 +194,6 @@ func TestDecideAgreesWithModule(t *testing.T) {
 			}
 		}
 	})
-	for _, want := range []string{"audit", "allow http rule", "deny http refused", "allow tls rule", "allow dns rule", "redirect dns rule"} {
-		if seen[want] == 0 {
-			t.Errorf("no drawn program gave %q: %v", want, seen)
-		}
-	}
 	t.Log(seen)
 }
 
