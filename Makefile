@@ -32,8 +32,12 @@ demo: setup build ## show a small world, its policy and what it decides (root)
 	@go run ./e2e/demo
 
 .PHONY: bench
-bench: setup build ## measure packets, questions and requests (root)
+bench: setup build ## measure a node beside the bare machine, authors' verbs beside OPA (root)
 	@go run ./e2e/bench
+
+.PHONY: bench-author
+bench-author: build ## measure the authors' verbs alone
+	@go run ./e2e/bench -part author
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (30s)
