@@ -45,22 +45,25 @@ func (p NamePattern) Labels() []string {
 // Matches reports whether n is a name of the pattern. "*" inside a label is any run of characters
 // of that label, a whole-label "*" exactly one label, a leftmost "**" one or more labels.
 func (p NamePattern) Matches(n Name) bool {
-	ls := p.Labels()
-	if len(ls) == 0 {
+	behind, deep := strings.CutPrefix(string(p), "**.")
+	above := len(n) - 1 - strings.Count(behind, ".")
+	switch {
+	case p == "":
 		return false
+	case p == "**":
+		return len(n) > 0
+	case deep:
+		return above > 0 && matchLabels(behind, n[above:])
 	}
-	if ls[0] == "**" {
-		ls = ls[1:]
-		if len(n) <= len(ls) {
-			return false
-		}
-		n = n[len(n)-len(ls):]
-	}
-	if len(ls) != len(n) {
-		return false
-	}
-	for i, l := range ls {
-		if l != "*" && !matchLabel(l, n[i]) {
+	return above == 0 && matchLabels(behind, n)
+}
+
+// matchLabels compares a pattern without "**" with as many labels as it has, one by one.
+func matchLabels(pattern string, n Name) bool {
+	for _, label := range n {
+		var l string
+		l, pattern, _ = strings.Cut(pattern, ".")
+		if l != "*" && !matchLabel(l, label) {
 			return false
 		}
 	}

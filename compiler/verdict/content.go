@@ -139,14 +139,10 @@ func (c content) isName(patterns []program.NamePattern, deny bool) bool {
 // matchPath compares a judged path with a pattern. An expression of an allow matches only what came
 // with its escapes in upper case: the proxy sees them as they came, and an expression can tell.
 func (c content) matchPath(p program.PathPattern, deny bool) bool {
-	path := c.path.text
 	if p.Regexp != "" {
 		return (deny || !c.path.lower) && c.matchRegexp(p.Regexp, deny)
 	}
-	segments := strings.Split(strings.Trim(path, "/"), "/")
-	if path == "/" {
-		segments = nil
-	}
+	segments := c.path.segments
 	if len(segments) < len(p.Segments) || len(segments) > len(p.Segments) && !p.Subtree {
 		return false
 	}
@@ -155,7 +151,7 @@ func (c content) matchPath(p program.PathPattern, deny bool) bool {
 			return false
 		}
 	}
-	return p.Subtree || deny || len(segments) == 0 || strings.HasSuffix(path, "/") == p.TrailingSlash
+	return p.Subtree || deny || len(segments) == 0 || strings.HasSuffix(c.path.text, "/") == p.TrailingSlash
 }
 
 // matchRegexp compares a whole path. A deny ignores a slash at the end of either. An expression that

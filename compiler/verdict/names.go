@@ -11,7 +11,7 @@ import (
 
 // opened reports whether a learned name opens the address to r. What c holds must then be for the
 // same peer or, if pinned, for the very pattern by which the name opened it.
-func (h *half) opened(r *program.Rule, c content) bool {
+func (h *half) opened(r *say, c content) bool {
 	if r.Action != program.Allow || len(h.answers) == 0 {
 		return false
 	}
@@ -34,7 +34,7 @@ func (h *half) opened(r *program.Rule, c content) bool {
 }
 
 // credits returns the patterns of a domain peer of r by which an answer opens the address.
-func (h *half) credits(r *program.Rule, t *program.Peer, a *Answer) []program.NamePattern {
+func (h *half) credits(r *say, t *program.Peer, a *Answer) []program.NamePattern {
 	if t.Kind != program.PeerDomain || excepted(r.Peers, a.Name) || !h.opens(t.Domain) || !h.believes(r, a) {
 		return nil
 	}
@@ -61,7 +61,7 @@ func (h *half) opens(d *program.Domain) bool {
 }
 
 // believes reports whether a comes from a resolver of r that is believed about the name.
-func (h *half) believes(r *program.Rule, a *Answer) bool {
+func (h *half) believes(r *say, a *Answer) bool {
 	if a.Server == (End{}) {
 		return true
 	}
@@ -78,8 +78,8 @@ func (h *half) torn() bool {
 	var takes []string
 	for j := range h.answers {
 		speaks := ""
-		h.each(func(r *program.Rule) {
-			if r.Action != program.Allow || !h.covers(r) {
+		h.each(func(r *say) {
+			if r.Action != program.Allow || !r.covers {
 				return
 			}
 			for i := range r.Peers.Include {

@@ -22,10 +22,20 @@ func JudgePath(raw string) (path string, ok bool) {
 	return p.text, ok
 }
 
-// judged is a path as rules judge it. Lower says that some escape in it came in lower case.
+// judged is a path as rules judge it, and the segments of it. Lower says that some escape in it came
+// in lower case.
 type judged struct {
-	text  string
-	lower bool
+	text     string
+	segments []string // none of "/"; a trailing slash adds none
+	lower    bool
+}
+
+func newJudged(text string, lower bool) judged {
+	j := judged{text: text, lower: lower}
+	if text != "/" {
+		j.segments = strings.Split(strings.Trim(text, "/"), "/")
+	}
+	return j
 }
 
 func judgePath(raw string) (judged, bool) {
@@ -33,7 +43,12 @@ func judgePath(raw string) (judged, bool) {
 		return judged{}, false
 	}
 	raw, query, _ := strings.Cut(raw, "?")
-	if strings.ContainsFunc(query, func(r rune) bool { return r <= ' ' || r >= 0x7f }) || hasEscapedSlash(raw) {
+	switch {
+	case strings.ContainsFunc(query, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return judged{}, false
+	case isPlain(raw):
+		return newJudged(raw, false), true
+	case hasEscapedSlash(raw):
 		return judged{}, false
 	}
 	raw, ok := unescape(bareDots(raw))
@@ -50,7 +65,19 @@ func judgePath(raw string) (judged, bool) {
 	}
 	path := "/" + strings.Join(segments, "/")
 	upper := upperEscapes(path)
-	return judged{text: upper, lower: upper != path}, true
+	return newJudged(upper, upper != path), true
+}
+
+// isPlain reports whether no step changes or refuses a path that begins with a slash: it has nothing
+// but unreserved characters, and no segment is empty or begins with a dot.
+func isPlain(raw string) bool {
+	for i := 1; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case !unreserved(c) && c != '/', (c == '.' || c == '/') && raw[i-1] == '/':
+			return false
+		}
+	}
+	return true
 }
 
 func hasEscapedSlash(raw string) bool {

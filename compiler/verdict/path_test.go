@@ -94,9 +94,11 @@ func FuzzJudgePath(f *testing.F) {
 			}
 			return
 		}
-		again, ok := verdict.JudgePath(path)
-		if !ok || again != path {
-			t.Fatalf("JudgePath(%q) = %q, which judges to %q, %v", raw, path, again, ok)
+		for _, before := range []string{"", "/x/.."} { // as it stands, and as a path that no step may skip
+			again, ok := verdict.JudgePath(before + path)
+			if !ok || again != path {
+				t.Fatalf("JudgePath(%q) = %q, and of %q it is %q, %v", raw, path, before+path, again, ok)
+			}
 		}
 		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#;\\") || strings.Contains(path, "//") {
 			t.Fatalf("JudgePath(%q) = %q", raw, path)

@@ -15,8 +15,8 @@ const portDNS = 53
 // does not exist on this node.
 type half struct {
 	*Evaluator
-	steps          []step // with the rules that have a say at the flow's port
-	proxied        bool   // questions of the subject are judged
+	search         *search
+	steps          []step // of the search, with the rules that have a say at the flow's port
 	flow           *Flow
 	subject, other peer
 	answers        []Answer // in egress
@@ -27,7 +27,7 @@ func (e *Evaluator) half(d program.Direction, subject, other peer, f *Flow) half
 		return half{}
 	}
 	s := e.searchOf(d, subject.resident)
-	h := half{Evaluator: e, steps: s.at(f.Proto, f.Port), proxied: s.proxied, flow: f, subject: subject, other: other}
+	h := half{Evaluator: e, search: s, steps: s.at(f.Proto, f.Port), flow: f, subject: subject, other: other}
 	if d == program.Egress && other.world() && len(f.Names)+len(f.Answers) > 0 {
 		h.answers = slices.Clone(f.Answers)
 		for _, n := range f.Names {
@@ -55,13 +55,12 @@ func (h *half) verdict(c content) Half {
 	if !v.Allow {
 		return v
 	}
-	kinds := h.kinds()
-	switch {
-	case len(kinds) > 1, len(kinds) == 1 && kinds[0] != program.L7DNS && h.torn():
+	kind, several := h.kind()
+	if several || kind != program.L7None && kind != program.L7DNS && h.torn() {
 		v.Allow, v.Reason = false, Conflict
-	case len(kinds) == 1:
-		v.L7 = kinds[0]
+		return v
 	}
+	v.L7 = kind
 	return v
 }
 
@@ -74,13 +73,11 @@ func (h *half) walk(c content) Half {
 		case len(ids) > 0 && action != program.Pass:
 			return Half{Allow: action == program.Allow, Reason: ByRule, Matching: ids}
 		case len(ids) == 0 && st.defaults != program.Pass:
-			return byDefault(st.defaults, first(st.blocks).Default, c)
+			return byDefault(st.defaults, st.byDefault, c)
 		}
 	}
-	for i := range h.steps { // the first policy that governs, in file order
-		if h.steps[i].defaults != program.Pass {
-			return byDefault(program.Deny, h.ungranted(), c)
-		}
+	if h.search.governed {
+		return byDefault(program.Deny, h.search.ungranted, c)
 	}
 	return byDefault(h.rules.Default, h.rules.DefaultRule, c)
 }
@@ -89,7 +86,8 @@ func (h *half) walk(c content) Half {
 func (h *half) strongest(st *step, c content) (program.Action, []program.RuleID) {
 	best := program.Pass
 	var ids []program.RuleID
-	for _, r := range st.rules {
+	for i := range st.rules {
+		r := &st.rules[i]
 		if r.Action > best || !h.matches(r, c) {
 			continue
 		}
@@ -101,22 +99,6 @@ func (h *half) strongest(st *step, c content) (program.Action, []program.RuleID)
 	return best, ids
 }
 
-// ungranted is the end of a governed direction as reported at the first policy that governs.
-func (h *half) ungranted() program.RuleID {
-	var blocks []*program.Block
-	for _, st := range h.steps {
-		if st.defaults != program.Pass {
-			blocks = append(blocks, st.blocks...)
-		}
-	}
-	return first(blocks).Ungranted
-}
-
-// first returns the block that is first in file order.
-func first(blocks []*program.Block) *program.Block {
-	return slices.MinFunc(blocks, func(a, b *program.Block) int { return int(a.Default) - int(b.Default) })
-}
-
 // byDefault: no default lets a question for everything pass.
 func byDefault(a program.Action, rule program.RuleID, c content) Half {
 	allow := a == program.Allow && (c.question == nil || c.question.Type != typeANY)
@@ -124,24 +106,25 @@ func byDefault(a program.Action, rule program.RuleID, c content) Half {
 }
 
 // each calls f with every rule that can be asked.
-func (h *half) each(f func(*program.Rule)) {
+func (h *half) each(f func(*say)) {
 	for i := range h.steps {
-		for _, r := range h.steps[i].rules {
-			f(r)
+		for j := range h.steps[i].rules {
+			f(&h.steps[i].rules[j])
 		}
 	}
 }
 
-// kinds are those that the flow must speak: of every rule with an L7 part that covers it, whatever
-// its action.
-func (h *half) kinds() []program.L7Kind {
-	var kinds []program.L7Kind
-	add := func(k program.L7Kind) {
-		if !slices.Contains(kinds, k) {
-			kinds = append(kinds, k)
-		}
+// kind is the one that the flow must speak, or none: that of every rule with an L7 part that covers
+// it, whatever its action. It is one of several where rules differ.
+func (h *half) kind() (kind program.L7Kind, several bool) {
+	if h.search.proxied && h.dns() {
+		kind = program.L7DNS
 	}
-	h.each(func(r *program.Rule) {
+	add := func(k program.L7Kind) {
+		several = several || kind != program.L7None && kind != k
+		kind = k
+	}
+	h.each(func(r *say) {
 		if r.L7 != nil && h.applies(r) {
 			add(r.L7.Kind)
 		}
@@ -149,47 +132,44 @@ func (h *half) kinds() []program.L7Kind {
 			add(program.L7DNS)
 		}
 	})
-	if h.proxied && h.dns() {
-		add(program.L7DNS)
-	}
-	return kinds
+	return kind, several
 }
 
 // names reports whether a request of a rule that applies to the flow is one for which is holds.
 func (h *half) names(is func(program.HTTPRequest) bool) bool {
 	found := false
-	h.each(func(r *program.Rule) {
+	h.each(func(r *say) {
 		found = found || r.L7 != nil && slices.ContainsFunc(r.L7.HTTP, is) && h.applies(r)
 	})
 	return found
 }
 
 // applies reports whether r, whatever its L7 part, is about the flow.
-func (h *half) applies(r *program.Rule) bool {
-	return h.covers(r) && (h.static(r) || h.opened(r, content{}))
+func (h *half) applies(r *say) bool {
+	return r.covers && (h.static(r) || h.opened(r, content{}))
 }
 
 // matches reports whether r speaks of the flow or, if c has a kind, of what it holds.
-func (h *half) matches(r *program.Rule, c content) bool {
+func (h *half) matches(r *say, c content) bool {
 	switch {
 	case c.kind == program.L7DNS:
 		return h.matchesQuestion(r, c)
-	case !h.covers(r):
+	case !r.covers:
 		return h.implied(r)
 	case r.Action == program.Deny:
-		return h.static(r) && (r.L7 == nil || c.kind != program.L7None && c.matches(r))
+		return h.static(r) && (r.L7 == nil || c.kind != program.L7None && c.matches(r.Rule))
 	case c.kind == program.L7None || r.L7 == nil:
 		return h.static(r) || h.opened(r, content{}) || h.implied(r)
 	}
-	return c.matches(r) && (h.static(r) || h.opened(r, c))
+	return c.matches(r.Rule) && (h.static(r) || h.opened(r, c))
 }
 
 // matchesQuestion: a domain peer speaks of the questions for its names, an allow to the resolvers of
 // the rule for the names that they are believed about, a deny to any server. Every other peer speaks
 // of the server; one that is open by its name alone is asked nothing.
-func (h *half) matchesQuestion(r *program.Rule, c content) bool {
+func (h *half) matchesQuestion(r *say, c content) bool {
 	q := c.question
-	if h.static(r) && h.covers(r) && c.matches(r) {
+	if h.static(r) && r.covers && c.matches(r.Rule) {
 		return true
 	}
 	if !named(r.Peers, q.Name) {
@@ -199,11 +179,13 @@ func (h *half) matchesQuestion(r *program.Rule, c content) bool {
 		h.resolver(r, func(s *program.Resolver) bool { return h.asks(s) && believed(s, q.Name) })
 }
 
-// covers reports whether r is about the flow's protocol and port.
-func (h *half) covers(r *program.Rule) bool { return covers(r.L4, h.flow.Proto, h.flow.Port) }
-
 // static reports whether the other end is among the peers of r by what it is.
-func (h *half) static(r *program.Rule) bool { return h.Evaluator.static(r.Peers, h.other, h.subject) }
+func (h *half) static(r *say) bool {
+	if r.labels == nil {
+		return h.Evaluator.static(r.Peers, h.other, h.subject)
+	}
+	return h.other.workload != nil && slices.ContainsFunc(r.labels, func(l uint32) bool { return slices.Contains(h.other.resident.labels, l) })
+}
 
 // dns reports whether the flow is one of questions.
 func (h *half) dns() bool {
@@ -211,9 +193,9 @@ func (h *half) dns() bool {
 }
 
 // implied reports whether r allows questions to the flow's server because of a domain peer.
-func (h *half) implied(r *program.Rule) bool { return h.resolver(r, h.asks) }
+func (h *half) implied(r *say) bool { return h.resolver(r, h.asks) }
 
-func (h *half) resolver(r *program.Rule, is func(*program.Resolver) bool) bool {
+func (h *half) resolver(r *say, is func(*program.Resolver) bool) bool {
 	for i := range r.Resolvers {
 		if is(&r.Resolvers[i]) {
 			return true
