@@ -6,9 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"mpol/agent/config"
+	"mpol/agent/enforceable"
 	"mpol/compiler"
 	"mpol/compiler/guard"
 	"mpol/compiler/program"
@@ -51,8 +53,8 @@ func newPolicyError(list diag.List, files []source.File) *PolicyError {
 	return e
 }
 
-// load reads the guardrails and policy files of the configuration and compiles the policies. What
-// has expired is reported and decides nothing. Its error is a *PolicyError when the files are wrong.
+// load reads the guardrails and policy files of the configuration and compiles the policies. What a
+// node cannot keep to is refused; what has expired is reported and decides nothing. Its error is a *PolicyError when the files are wrong.
 func load(ctx context.Context, cfg *config.Config, inv program.Inventory) (*program.Program, diag.List, error) {
 	rails, err := policyset.Guardrails(cfg.Guardrails)
 	if err != nil {
@@ -72,7 +74,7 @@ func load(ctx context.Context, cfg *config.Config, inv program.Inventory) (*prog
 		return nil, nil, newPolicyError(list, files)
 	}
 	p, found := compiler.Compile(module, inv)
-	list = append(append(list, found...), check.Expired(module, time.Now())...)
+	list = slices.Concat(list, enforceable.Check(module), found, check.Expired(module, time.Now()))
 	if list.HasErrors() {
 		return nil, nil, newPolicyError(list, files)
 	}

@@ -50,45 +50,50 @@ func bruteContent(r *check.Rule, f verdict.Flow, q request) bool {
 	if q.kind == program.L7TLS {
 		return host(r.L7.SNI...)
 	}
-	fold := func(s string) string {
-		if deny {
-			return strings.ToLower(s)
-		}
-		return s
-	}
 	for _, x := range r.L7.HTTP {
-		method := len(x.Methods) == 0 && strings.ToUpper(f.HTTP.Method) != "CONNECT"
-		for _, m := range x.Methods {
-			method = method || fold(m) == fold(f.HTTP.Method)
-		}
-		path := regexp.MustCompile(pathExpression(x.Path, deny)).MatchString(q.path)
-		upgrade := deny && x.Upgrade == "" || x.Upgrade == f.HTTP.Upgrade
-		headers := true
-		for _, h := range x.Headers {
-			headers = headers && bruteHeader(h, values(f, h.Name), deny)
-		}
-		if method && path && upgrade && headers && (x.Host == nil || host(*x.Host)) {
+		if bruteRequest(x, f, q.path, deny) && (x.Host == nil || host(*x.Host)) {
 			return true
 		}
 	}
-	for _, g := range r.L7.GRPC {
-		method := "[^/]+"
-		if g.Method != "" {
-			method = regexp.QuoteMeta(g.Method)
-		}
-		path := "^/" + regexp.QuoteMeta(g.Service) + "/" + method + "$"
-		if deny {
-			path = "(?i)^/" + regexp.QuoteMeta(g.Service) + "/" + method + "/?$"
-		}
-		types := values(f, "content-type")
-		is := func(t string) bool { return regexp.MustCompile(`^application/grpc([+;].*)?$`).MatchString(fold(t)) }
-		isNot := func(t string) bool { return !is(t) }
-		if f.HTTP.Two && fold("POST") == fold(f.HTTP.Method) && regexp.MustCompile(path).MatchString(q.path) &&
-			slices.ContainsFunc(types, is) && (deny || !slices.ContainsFunc(types, isNot) && f.HTTP.Upgrade == "") {
-			return true
-		}
+	return slices.ContainsFunc(r.L7.GRPC, func(g program.GRPCMethod) bool { return bruteGRPC(g, f, q.path, deny) })
+}
+
+func folded(s string, deny bool) string {
+	if deny {
+		return strings.ToLower(s)
 	}
-	return false
+	return s
+}
+
+// bruteRequest compares a request but for its host.
+func bruteRequest(x program.HTTPRequest, f verdict.Flow, path string, deny bool) bool {
+	method := len(x.Methods) == 0 && strings.ToUpper(f.HTTP.Method) != "CONNECT"
+	for _, m := range x.Methods {
+		method = method || folded(m, deny) == folded(f.HTTP.Method, deny)
+	}
+	headers := true
+	for _, h := range x.Headers {
+		headers = headers && bruteHeader(h, values(f, h.Name), deny)
+	}
+	upgrade := deny && x.Upgrade == "" || x.Upgrade == f.HTTP.Upgrade
+	return method && upgrade && headers && regexp.MustCompile(pathExpression(x.Path, deny)).MatchString(path)
+}
+
+// bruteGRPC reports whether a request calls a method.
+func bruteGRPC(g program.GRPCMethod, f verdict.Flow, path string, deny bool) bool {
+	method := "[^/]+"
+	if g.Method != "" {
+		method = regexp.QuoteMeta(g.Method)
+	}
+	want := "^/" + regexp.QuoteMeta(g.Service) + "/" + method + "$"
+	if deny {
+		want = "(?i)^/" + regexp.QuoteMeta(g.Service) + "/" + method + "/?$"
+	}
+	types := values(f, "content-type")
+	is := func(t string) bool { return regexp.MustCompile(`^application/grpc([+;].*)?$`).MatchString(folded(t, deny)) }
+	isNot := func(t string) bool { return !is(t) }
+	return f.HTTP.Two && folded("POST", deny) == folded(f.HTTP.Method, deny) && regexp.MustCompile(want).MatchString(path) &&
+		slices.ContainsFunc(types, is) && (deny || !slices.ContainsFunc(types, isNot) && f.HTTP.Upgrade == "")
 }
 
 func values(f verdict.Flow, name string) (vs []string) {

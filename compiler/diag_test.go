@@ -120,10 +120,6 @@ func TestNotSupported(t *testing.T) {
 		name      string
 		bad, good *check.Module
 	}{
-		{"header", one(rule(program.Allow, http(program.HTTPRequest{Headers: []program.Header{{Name: "x"}}}), tcp(80, 80), anyone), nil), plain},
-		{"upgrade", one(rule(program.Allow, http(program.HTTPRequest{Upgrade: "websocket"}), tcp(80, 80), anyone), nil), plain},
-		{"CONNECT", one(rule(program.Allow, http(program.HTTPRequest{Methods: []string{"CONNECT"}}), tcp(80, 80), anyone), nil), plain},
-		{"grpc", one(rule(program.Allow, &program.L7{Kind: program.L7HTTP, GRPC: []program.GRPCMethod{{Service: "p.S"}}}, tcp(80, 80), anyone), nil), plain},
 		{"pinned", one(rule(program.Allow, &program.L7{Kind: program.L7TLS, Pinned: true}, tcp(80, 80), domain("a.example.com")), nil), node},
 		{"private", one(rule(program.Allow, nil, tcp(80, 80), private), nil), node},
 		{"via cname", one(rule(program.Allow, nil, tcp(80, 80), alias), nil), node},

@@ -153,28 +153,6 @@ func drawDomain(t *rapid.T) program.Peer {
 	return program.Peer{Kind: program.PeerDomain, Domain: d}
 }
 
-func drawHTTP(t *rapid.T) []program.HTTPRequest {
-	host := program.NamePattern("*.example.com")
-	literal := func(ss ...string) []program.Segment {
-		var out []program.Segment
-		for _, s := range ss {
-			out = append(out, program.Segment{Literal: s, Any: s == ""})
-		}
-		return out
-	}
-	requests := []program.HTTPRequest{
-		{Methods: []string{"GET"}, Path: program.PathPattern{Segments: literal("public"), Subtree: true}},
-		{Methods: []string{"GET", "POST"}, Path: program.PathPattern{Segments: literal("public", "")}},
-		{Path: program.PathPattern{Segments: literal("admin"), Subtree: true}},
-		{Path: program.PathPattern{Segments: literal("admin"), TrailingSlash: true}},
-		{Path: program.PathPattern{}},
-		{Path: program.PathPattern{Subtree: true}},
-		{Methods: []string{"POST"}, Path: program.PathPattern{Subtree: true}, Host: &host},
-		{Path: program.PathPattern{Regexp: "/(public|admin)/[a-z]+"}},
-	}
-	return rapid.SliceOfN(rapid.SampledFrom(requests), 1, 2).Draw(t, "http")
-}
-
 func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check.Rule {
 	r := &check.Rule{Label: label, Action: rapid.SampledFrom([]program.Action{program.Allow, program.Allow, program.Deny}).Draw(t, "action")}
 	r.Log = rapid.IntRange(0, 3).Draw(t, "log") == 0
@@ -211,7 +189,7 @@ func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check
 		r.L4 = []program.L4{{Any: true}}
 	case 2, 3, 4:
 		r.L4 = rapid.SampledFrom([][]program.L4{{tcp(80, 80)}, {tcp(80, 81)}, {tcp(8080, 8080), tcp(80, 80)}}).Draw(t, "http ports")
-		r.L7 = &program.L7{Kind: program.L7HTTP, HTTP: drawHTTP(t)}
+		r.L7 = drawRequests(t)
 	case 5:
 		r.L4 = []program.L4{rapid.SampledFrom([]program.L4{tcp(443, 443), tcp(440, 445)}).Draw(t, "tls ports")}
 		r.L7 = &program.L7{Kind: program.L7TLS, SNI: []program.NamePattern{rapid.SampledFrom(

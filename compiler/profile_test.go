@@ -11,17 +11,24 @@ import (
 	"mpol/compiler/verdict"
 )
 
-// ask evaluates the halves of a profile on a request.
+// ask evaluates a profile on a request, as the comments of package program tell the proxy to.
 func ask(p *program.Profile, f verdict.Flow) bool {
-	r := asked{kind: p.Kind}
+	r := asked{kind: p.Kind, flow: f}
 	switch {
 	case p.Kind == program.L7HTTP && f.HTTP != nil:
-		path, ok := verdict.JudgePath(f.HTTP.Path)
-		if !ok || !verdict.IsMessage(f.HTTP) || f.HTTP.Upgrade != "" || strings.EqualFold(f.HTTP.Method, "CONNECT") {
+		raw, connect := f.HTTP.Path, strings.EqualFold(f.HTTP.Method, "CONNECT")
+		if connect && raw == "" {
+			raw = "/"
+		}
+		path, ok := verdict.JudgePath(raw)
+		if !ok || !verdict.IsMessage(f.HTTP) {
 			return false
 		}
-		host := regexp.MustCompile(`\.?(:[0-9]+)?$`).ReplaceAllString(f.HTTP.Host, "")
-		r.method, r.path, r.host = f.HTTP.Method, path, host
+		if connect && !asksFor(p, func(h program.HTTPRequest) bool { return slices.Contains(h.Methods, "CONNECT") }) ||
+			f.HTTP.Upgrade != "" && !asksFor(p, func(h program.HTTPRequest) bool { return h.Upgrade == f.HTTP.Upgrade }) {
+			return false
+		}
+		r.path, r.host = path, regexp.MustCompile(`\.?(:[0-9]+)?$`).ReplaceAllString(f.HTTP.Host, "")
 	case p.Kind == program.L7TLS && f.TLS != nil:
 		if f.TLS.Present {
 			r.host = strings.TrimSuffix(f.TLS.ServerName, ".")
@@ -32,10 +39,28 @@ func ask(p *program.Profile, f verdict.Flow) bool {
 	return r.half(p.Egress) && r.half(p.Ingress)
 }
 
+// asksFor reports whether a rule of either half, allow or deny, has a request for which is holds.
+func asksFor(p *program.Profile, is func(program.HTTPRequest) bool) bool {
+	for _, h := range []*program.Half{p.Egress, p.Ingress} {
+		if h == nil {
+			continue
+		}
+		for _, t := range h.Tiers {
+			for _, r := range slices.Concat(t.Deny, t.Allow) {
+				if slices.ContainsFunc(r.HTTP, is) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // asked is a request in the form in which rules compare it.
 type asked struct {
-	kind               program.L7Kind
-	method, path, host string
+	kind       program.L7Kind
+	flow       verdict.Flow
+	path, host string
 }
 
 func (r asked) half(h *program.Half) bool {
@@ -66,12 +91,8 @@ func (r asked) rule(rr program.RequestRule, deny bool) bool {
 		return slices.ContainsFunc(rr.SNI, func(p program.NamePattern) bool { return r.named(deny, p.Matches) })
 	}
 	return slices.ContainsFunc(rr.HTTP, func(h program.HTTPRequest) bool {
-		method := len(h.Methods) == 0
-		for _, m := range h.Methods {
-			method = method || m == r.method || deny && strings.EqualFold(m, r.method)
-		}
-		return method && (h.Host == nil || r.named(deny, h.Host.Matches)) && regexp.MustCompile(pathExpression(h.Path, deny)).MatchString(r.path)
-	})
+		return bruteRequest(h, r.flow, r.path, deny) && (h.Host == nil || r.named(deny, h.Host.Matches))
+	}) || slices.ContainsFunc(rr.GRPC, func(g program.GRPCMethod) bool { return bruteGRPC(g, r.flow, r.path, deny) })
 }
 
 // named: a host that is none matches every deny and no allow.

@@ -46,6 +46,8 @@ func TestTablesAgreeWithDecide(t *testing.T) {
 	seen.cover(t, []string{
 		"program", "deny egress", "deny ingress", "allow egress", "allow ingress", "redirect egress http", "redirect ingress http",
 		"redirect egress tls", "redirect egress dns", "conflict", "named redirect", "request allow", "request deny",
+		"request allow tls", "request deny tls", "request allow grpc", "request deny grpc",
+		"request allow leaving", "request deny leaving", "request allow headers", "request deny headers",
 		"question allow", "question deny", "never judged", "host workload redirect", "by ungranted", "by late", "passed question",
 	}, func(t *rapid.T) {
 		m := drawModule(t)
@@ -154,16 +156,29 @@ func requests(t *rapid.T, e *verdict.Evaluator, profile *program.Profile, f verd
 		f.HTTP, f.TLS = nil, &verdict.TLS{ServerName: host, Present: host != ""}
 		fs = append(fs, f)
 	}
+	for _, c := range contents(f)[1:] {
+		if c.Question == nil {
+			fs = append(fs, c)
+		}
+	}
 	for _, f := range fs {
-		want := e.Decide(f).Action == verdict.Allow
+		v := e.Decide(f)
+		want := v.Action == verdict.Allow
 		if got := ask(profile, f); got != want {
 			t.Fatalf("%+v %+v %+v:\nprofile %+v allows: %v\nDecide allows: %v", f, f.HTTP, f.TLS, profile, got, want)
 		}
-		if want {
-			seen["request allow"]++
-		} else {
-			seen["request deny"]++
+		key := "request " + v.Action.String()
+		switch h := f.HTTP; {
+		case h == nil:
+			key += " tls"
+		case h.Two && h.Path == "/p.S/Get":
+			key += " grpc"
+		case h.Upgrade != "" || h.Method == "CONNECT":
+			key += " leaving"
+		case len(h.Headers) > 0:
+			key += " headers"
 		}
+		seen[key]++
 	}
 }
 

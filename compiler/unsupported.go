@@ -51,30 +51,7 @@ func (c *compilation) checkSupportedRule(r *check.Rule) {
 		c.notSupported(r.PeersSpan, "`private`")
 	case peer(func(p program.Peer) bool { return p.Domain != nil && len(p.Domain.Aliases) > 0 }):
 		c.notSupported(r.PeersSpan, "`via cname`")
-	case r.L7 != nil:
-		if what := unsupportedL7(r.L7); what != "" {
-			c.notSupported(r.L7Span, what)
-		}
+	case r.L7 != nil && r.L7.Pinned:
+		c.notSupported(r.L7Span, "`tls pinned`")
 	}
-}
-
-// unsupportedL7 names what no proxy judges yet, empty when there is nothing.
-func unsupportedL7(l *program.L7) string {
-	switch {
-	case len(l.GRPC) > 0:
-		return "`grpc`"
-	case l.Pinned:
-		return "`tls pinned`"
-	}
-	for _, h := range l.HTTP {
-		switch {
-		case len(h.Headers) > 0:
-			return "a condition on a header"
-		case h.Upgrade != "":
-			return "`upgrade`"
-		case slices.Contains(h.Methods, "CONNECT"):
-			return "the method `CONNECT`"
-		}
-	}
-	return ""
 }

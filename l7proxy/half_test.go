@@ -157,3 +157,38 @@ func TestMergeErrors(t *testing.T) {
 		}
 	}
 }
+
+// What the package cannot compare matches every deny and no allow.
+func TestUnknown(t *testing.T) {
+	plain := request(exactPath("/a"), "GET")
+	header, upgrade := plain, plain
+	header.Headers = []program.Header{{Name: "x", Op: program.HeaderPresent}}
+	upgrade.Upgrade = "websocket"
+	name := []program.NamePattern{"a.example.com"}
+	tests := []struct {
+		name    string
+		kind    program.L7Kind
+		rule    program.RequestRule
+		unknown bool
+	}{
+		{"request", program.L7HTTP, program.RequestRule{HTTP: []program.HTTPRequest{plain}}, false},
+		{"header", program.L7HTTP, program.RequestRule{HTTP: []program.HTTPRequest{header}}, true},
+		{"upgrade", program.L7HTTP, program.RequestRule{HTTP: []program.HTTPRequest{upgrade}}, true},
+		{"grpc", program.L7HTTP, program.RequestRule{GRPC: []program.GRPCMethod{{Service: "p.S"}}}, true},
+		{"nothing", program.L7HTTP, program.RequestRule{}, true},
+		{"names for requests", program.L7HTTP, program.RequestRule{SNI: name}, true},
+		{"name", program.L7TLS, program.RequestRule{SNI: name}, false},
+		{"requests for names", program.L7TLS, program.RequestRule{HTTP: []program.HTTPRequest{plain}}, true},
+		{"no name", program.L7TLS, program.RequestRule{}, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := isNever(matcher{kind: test.kind}.rule(&test.rule)); got != test.unknown {
+				t.Errorf("no request matches the allow: %v, want %v", got, test.unknown)
+			}
+			if got := isAlways(matcher{kind: test.kind, deny: true}.rule(&test.rule)); got != test.unknown {
+				t.Errorf("every request matches the deny: %v, want %v", got, test.unknown)
+			}
+		})
+	}
+}

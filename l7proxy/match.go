@@ -27,18 +27,31 @@ func (m matcher) requests(r *program.RequestRule) *rbacv3.Permission {
 		return always()
 	}
 	var ps []*rbacv3.Permission
-	switch m.kind {
-	case program.L7HTTP:
+	switch {
+	case m.kind == program.L7HTTP && len(r.HTTP) > 0 && len(r.GRPC) == 0:
 		for i := range r.HTTP {
 			ps = append(ps, m.request(&r.HTTP[i]))
 		}
-	case program.L7TLS:
+	case m.kind == program.L7TLS && len(r.SNI) > 0:
 		ps = append(ps, m.name(r.SNI))
+	default:
+		return m.unknown()
 	}
 	return anyOf(ps...)
 }
 
+// unknown stands for what this package cannot compare: no allow matches it, every deny does.
+func (m matcher) unknown() *rbacv3.Permission {
+	if m.deny {
+		return always()
+	}
+	return not(always())
+}
+
 func (m matcher) request(r *program.HTTPRequest) *rbacv3.Permission {
+	if len(r.Headers) > 0 || r.Upgrade != "" {
+		return m.unknown()
+	}
 	p := allOf(m.methods(r.Methods), m.path(r.Path))
 	if r.Host != nil {
 		p = allOf(p, m.name([]program.NamePattern{*r.Host}))

@@ -4,9 +4,11 @@ package main
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"mpol/agent/enforceable"
 	"mpol/compiler"
 	"mpol/compiler/program"
 )
@@ -19,7 +21,7 @@ func newCompile(s streams) *cobra.Command {
 datapath, the DNS proxy and the L7 proxy enforce. Equal input gives equal bytes.
 
 The inventory is a YAML file with workloads, node_addresses and resolvers; the agent's configuration
-is one too. Nothing is taken from the machine.`,
+is one too. Nothing is taken from the machine. What no node enforces yet is an error.`,
 		Args: paths,
 	}
 	f := addFormat(c, human, asJSON)
@@ -43,7 +45,7 @@ is one too. Nothing is taken from the machine.`,
 			if err := inventoryFault(*inventory, list); err != nil {
 				return err
 			}
-			p, set.list = compiled, append(set.list, list...)
+			p, set.list = compiled, slices.Concat(set.list, list, enforceable.Check(set.module))
 			set.list.Sort(set.module.Files)
 		}
 		if err := writeDiagnostics(s.err, *f, set.list, set.files); err != nil {

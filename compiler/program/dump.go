@@ -282,7 +282,7 @@ func (d *dump) half(name string, h *Half) {
 		line := func(a Action, r RequestRule) {
 			what := "every request"
 			if !r.Every {
-				what = (&L7{Kind: kindOf(r), HTTP: r.HTTP, SNI: r.SNI}).String()
+				what = (&L7{Kind: kindOf(r), HTTP: r.HTTP, GRPC: r.GRPC, SNI: r.SNI}).String()
 			}
 			if r.Names != nil {
 				what += " for " + r.Names.String()
@@ -343,7 +343,11 @@ func (h HTTPRequest) String() string {
 	if len(h.Methods) > 0 {
 		methods = strings.Join(slices.Sorted(slices.Values(h.Methods)), ", ")
 	}
-	text := fmt.Sprintf("%s %q", methods, h.Path.Text)
+	text := methods + " "
+	if h.Path.Regexp != "" {
+		text += "~"
+	}
+	text += strconv.Quote(h.Path.Text)
 	if h.Host != nil {
 		text += fmt.Sprintf(" host %q", string(*h.Host))
 	}

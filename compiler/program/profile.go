@@ -4,6 +4,11 @@ package program
 
 // Profile is what the L7 proxy asks of the flows that the datapath hands to one of its listeners.
 // A flow, and each request in it, is allowed when both halves allow it.
+//
+// Some requests are refused whatever the halves say: those that no proxy can read, with a path that
+// cannot be judged or a method that HTTP does not know, and those that leave HTTP, by the method
+// CONNECT or by a change of protocol, unless a rule of either half, allow or deny, names CONNECT
+// among its methods or the protocol as its Upgrade.
 type Profile struct {
 	// Key is made of both lineages, both classes, the name set, the port and the kind of entry: it
 	// survives edits of what the rules ask, so that live connections stay where they are.
@@ -36,13 +41,18 @@ type HalfTier struct {
 }
 
 // RequestRule is a rule as far as it speaks of requests. Every: each request matches (a rule
-// without an L7 part), else one of HTTP or SNI has to. Names, of a domain peer: the Host or server
-// name must match too; nil asks nothing.
+// without an L7 part), else one of HTTP, of GRPC or of SNI has to, of which one has elements. Names,
+// of a domain peer: the Host or server name must match too; nil asks nothing.
+//
+// Among Allow a rule compares exactly, and what cannot be read does not match. Among Deny the case of
+// a method and of a path and a slash at its end count for nothing, one line of a header suffices, and
+// what cannot be read matches. Names are always compared without their case.
 type RequestRule struct {
 	Rule  RuleID        `json:"rule"`
 	Key   string        `json:"key"` // of the rule's Source
 	Every bool          `json:"every,omitempty"`
 	HTTP  []HTTPRequest `json:"http,omitempty"`
+	GRPC  []GRPCMethod  `json:"grpc,omitempty"`
 	SNI   []NamePattern `json:"sni,omitempty"`
 	Names *Domain       `json:"names,omitempty"`
 }

@@ -239,7 +239,9 @@ func (o HeaderOp) String() string { return [...]string{"present", "absent", "=",
 func (o HeaderOp) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // GRPCMethod is one method of a service, or all of them when Method is empty. Service has its
-// package: "pay.v1.Pay".
+// package: "pay.v1.Pay". Its requests are POST over HTTP/2 to /Service/Method that ask for no change of
+// protocol, with a content type of application/grpc, perhaps with a suffix or parameters, on every
+// line; for a deny one such line suffices.
 type GRPCMethod struct {
 	Service string `json:"service"`
 	Method  string `json:"method,omitempty"`

@@ -71,6 +71,8 @@ var importTable = []row{
 		pkg: "l7proxy/...", ours: []string{"compiler/program", "l7proxy"},
 		third: []string{envoyAPI, xdsTypes, grpc, protobuf, sys},
 	},
+	// What a node cannot enforce is said on the author's machine too, whatever its operating system.
+	{pkg: "agent/enforceable", ours: []string{"compiler/program", "lang/check", "lang/diag"}, pure: true},
 	{pkg: "agent/...", ours: []string{"*"}, third: []string{fsnotify, netlink, sys, yaml}},
 	// Two packages that the verbs and the agent share: how a folder of policies is found and read.
 	{pkg: "internal/source"},
