@@ -53,7 +53,7 @@ func (a *Agent) question(e dnsproxy.Event) {
 		out.Verdict = program.Allow.String()
 	}
 	if g := a.at(out.Generation); g != nil {
-		decide(&out, &g.program.Rules, e.Rule)
+		decide(&out, &g.program.Rules, g.rules[e.Rule])
 	}
 	a.events.Write(out)
 }

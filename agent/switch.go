@@ -120,7 +120,7 @@ func newGeneration(number uint32, p *program.Program, hash string) *generation {
 			if b := p.Rules.Policies[i].Block(d); b != nil {
 				for _, r := range b.Rules {
 					if r.Log {
-						g.logged[p.Source(r.ID).Name] = true
+						g.logged[p.Rules.Source(r.ID).Name] = true
 					}
 				}
 			}

@@ -18,6 +18,12 @@ type datapathAddr struct {
 	Byte [16]uint8
 }
 
+type datapathClass uint32
+
+const (
+	datapathClassCLASS_STRANGERS datapathClass = 0
+)
+
 type datapathDropReason uint32
 
 const (

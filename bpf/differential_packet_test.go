@@ -91,10 +91,15 @@ func (d *differential) drawPoint(src, dst netip.Addr) l4Point {
 			return
 		}
 		t := &d.p.Tables.Tables[table]
-		class := t.Members[d.address(peer).Identity].Class
-		for _, e := range t.Entries {
-			if e.Proto != 0 && (e.Class == class || t.Classes[e.Class].Names && direction == program.Egress) {
-				entries = append(entries, l4Point{e.Proto, e.First}, l4Point{e.Proto, e.Last})
+		class := t.Class(d.address(peer).Identity)
+		for i, cl := range t.Classes {
+			if i != class && (!cl.Names || direction == program.Ingress) {
+				continue
+			}
+			for _, e := range cl.Entries {
+				if e.Proto != 0 {
+					entries = append(entries, l4Point{e.Proto, e.First}, l4Point{e.Proto, e.Last})
+				}
 			}
 		}
 	}
@@ -224,7 +229,7 @@ func (d *differential) listener(f verdict.Flow, v verdict.Verdict) uint16 {
 	row := program.ProfileRow{Egress: -1, EgressClass: -1, NameClass: -1, Ingress: -1, IngressClass: -1, Port: f.Port}
 	if b := d.bound(from.Workload); b != nil && b.Egress >= 0 {
 		table := &d.p.Tables.Tables[b.Egress]
-		row.Egress, row.EgressClass = b.Egress, table.Members[to.Identity].Class
+		row.Egress, row.EgressClass = b.Egress, table.Class(to.Identity)
 		for _, n := range f.Names {
 			if class := d.takes(table, n, f); class >= 0 && !to.Owned {
 				row.NameClass = class
@@ -232,7 +237,7 @@ func (d *differential) listener(f verdict.Flow, v verdict.Verdict) uint16 {
 		}
 	}
 	if b := d.bound(to.Workload); b != nil && b.Ingress >= 0 {
-		row.Ingress, row.IngressClass = b.Ingress, d.p.Tables.Tables[b.Ingress].Members[from.Identity].Class
+		row.Ingress, row.IngressClass = b.Ingress, d.p.Tables.Tables[b.Ingress].Class(from.Identity)
 	}
 	i := slices.IndexFunc(d.p.Tables.ProfileRows, func(r program.ProfileRow) bool {
 		r.Profile = 0
@@ -251,8 +256,8 @@ func (d *differential) takes(t *program.Table, n program.Name, f verdict.Flow) i
 		return -1
 	}
 	class := slices.IndexFunc(t.Classes, func(c program.Class) bool { return c.Names && c.Key == key.Class })
-	for _, e := range t.Entries {
-		if e.Class == class && e.Proto == f.Proto && e.First <= f.Port && f.Port <= e.Last && e.Verdict.Rank%4 == 1 {
+	for _, e := range t.Classes[class].Entries {
+		if e.Proto == f.Proto && e.First <= f.Port && f.Port <= e.Last && e.Verdict.Rank%4 == 1 {
 			return class
 		}
 	}

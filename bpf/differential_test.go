@@ -190,14 +190,16 @@ func lastOf(p netip.Prefix) netip.Addr {
 func (d *differential) drawPoints() {
 	found := map[l4Point]bool{{17, 53}: true, {6, 53}: true, {6, 1}: true, {17, 1}: true, {132, 9}: true, {47, 0}: true, {50, 0}: true}
 	for _, t := range d.p.Tables.Tables {
-		for _, e := range t.Entries {
-			switch e.Proto {
-			case 6, 17, 132:
-				for _, port := range []uint16{e.First, e.Last, e.First - 1, e.Last + 1} {
-					found[l4Point{e.Proto, port}] = true
+		for _, cl := range t.Classes {
+			for _, e := range cl.Entries {
+				switch e.Proto {
+				case 6, 17, 132:
+					for _, port := range []uint16{e.First, e.Last, e.First - 1, e.Last + 1} {
+						found[l4Point{e.Proto, port}] = true
+					}
+				case 1, 58:
+					found[l4Point{e.Proto, e.First}] = true
 				}
-			case 1, 58:
-				found[l4Point{e.Proto, e.First}] = true
 			}
 		}
 	}

@@ -189,13 +189,12 @@ __noinline int judge_half(struct half_verdict *h, __u32 direction, const struct 
 	} else {
 		member.table = h->table;
 		class = bpf_map_lookup_elem(&members, &member);
-		if (!class || find_entry(h->table, flags, *class, q, &h->entry)) {
+		h->class = class ? *class : CLASS_STRANGERS;
+		if (!member.identity || find_entry(h->table, flags, h->class, q, &h->entry)) {
 			h->entry.rank = 0xff;
 			h->entry.order = 0xffff;
 			h->reason = DROP_MISSING;
 		}
-		if (class)
-			h->class = *class;
 		h->l7 = h->entry.flags >> ENTRY_L7_SHIFT;
 		if (server && direction == HALF_EGRESS)
 			merge_names(h, flags, q, server);

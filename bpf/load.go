@@ -20,7 +20,7 @@ import (
 )
 
 // layoutVersion changes when maps of the same shape come to mean something else.
-const layoutVersion = 1
+const layoutVersion = 2
 
 // Datapath is the loaded programs and maps of one node. Its methods may be called from several
 // goroutines, but there is one Stage at a time.

@@ -31,7 +31,6 @@ type lowering struct {
 	*target
 	numbers    Numbers
 	tables     *program.Tables
-	source     func(program.RuleID) program.Source
 	identities []uint32
 	table      []uint32
 	flags      []uint16
@@ -40,7 +39,7 @@ type lowering struct {
 
 // lower makes the target of p. ports gives the port of a profile's listener.
 func lower(p *program.Program, n Numbers, ports func(string) (uint16, bool)) (*target, error) {
-	l := &lowering{numbers: n, tables: &p.Tables, source: p.Source, target: &target{
+	l := &lowering{numbers: n, tables: &p.Tables, target: &target{
 		exact: map[datapathAddr]datapathParty{}, prefixes: map[datapathPrefix]datapathParty{},
 		sockets: map[datapathSocketKey]uint32{}, devices: map[uint32]uint32{}, cgroups: map[uint64]uint32{},
 		rows: map[datapathRowKey]tableRef{}, members: map[datapathMemberKey]uint32{},
@@ -73,11 +72,10 @@ func (l *lowering) lowerIdentities() (err error) {
 	return nil
 }
 
-func (l *lowering) rule(id program.RuleID) (uint32, error) {
-	if id == 0 {
+func (l *lowering) rule(key string) (uint32, error) {
+	if key == "" {
 		return 0, nil
 	}
-	key := l.source(id).Key
 	n, err := l.numbers.Number("rule", key)
 	l.names.rules[n] = key
 	return n, err
@@ -104,31 +102,44 @@ func (l *lowering) lowerTables() (err error) {
 		if t.Names != nil {
 			l.flags[i] |= uint16(datapathTableFlagTABLE_NAMES)
 		}
-		l.classes[i] = make([]uint32, len(t.Classes))
-		for c := range t.Classes {
-			if l.classes[i][c], err = classNumber(l.numbers, t.Key, t.Classes[c]); err != nil {
-				return err
-			}
+		if err := l.lowerClasses(i, t); err != nil {
+			return fmt.Errorf("table %s: %w", t.Key, err)
 		}
 		for _, m := range t.Members {
 			l.members[datapathMemberKey{Table: l.table[i], Identity: l.identities[m.Identity]}] = l.classes[i][m.Class]
 		}
-		for _, e := range t.Entries {
-			if err := l.lowerEntry(i, e); err != nil {
-				return fmt.Errorf("table %s: %w", t.Key, err)
+	}
+	return nil
+}
+
+// lowerClasses numbers the classes of a table, those of strangers as in every other, and lowers their
+// entries.
+func (l *lowering) lowerClasses(table int, t *program.Table) (err error) {
+	l.classes[table] = make([]uint32, len(t.Classes))
+	for c := range t.Classes {
+		number := uint32(datapathClassCLASS_STRANGERS)
+		if c > 0 {
+			if number, err = classNumber(l.numbers, t.Key, t.Classes[c]); err != nil {
+				return err
+			}
+		}
+		l.classes[table][c] = number
+		for _, e := range t.Classes[c].Entries {
+			if err := l.lowerEntry(table, number, e); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-func (l *lowering) lowerEntry(table int, e program.Entry) error {
+func (l *lowering) lowerEntry(table int, class uint32, e program.Entry) error {
 	rule, err := l.rule(e.Verdict.Rule)
 	if err != nil {
 		return err
 	}
 	v := encodeVerdict(e.Verdict, rule)
-	key := datapathEntryKey{Table: l.table[table], Class: l.classes[table][e.Class], Proto: e.Proto}
+	key := datapathEntryKey{Table: l.table[table], Class: class, Proto: e.Proto}
 	switch {
 	case e.Proto == 0:
 		key.Kind = uint8(datapathEntryKindENTRY_ANY)

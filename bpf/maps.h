@@ -95,7 +95,10 @@ struct {
 	__type(value, struct row);
 } rows SEC(".maps");
 
-/* (table, identity) -> class. Go writes; a member never changes. */
+/*
+ * (table, identity) -> class, for identities of another class than CLASS_STRANGERS. Go writes; a
+ * member never changes.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

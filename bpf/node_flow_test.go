@@ -142,6 +142,29 @@ func TestEvictedFlows(t *testing.T) {
 	}
 }
 
+// An end of which no row says who it is is no stranger: it is denied where strangers are allowed.
+func TestNobodyIsNoStranger(t *testing.T) {
+	n := newNode(t, func(c *Config) { c.Reject = false })
+	n.apply("default deny\npolicy w1 for w1 { egress { go: allow to any on udp/8080 } }\n")
+	w1 := n.Workloads[0]
+	send := func(src, dst netip.Addr, sport uint16) int32 {
+		return n.run(n.d.objs.FromWorkload, w1.Device, frame(src, dst, program.ProtoUDP, sport, 8080), 1)
+	}
+	ends := [][2]netip.Addr{{w1.IPv4, n.C.IPv4}, {w1.IPv6, n.C.IPv6}}
+	for _, e := range ends {
+		if got := send(e[0], e[1], 1000); got != -1 {
+			t.Errorf("a stranger at %s: returns %d, want that it passes", e[1], got)
+		}
+	}
+	n.must(keepOnly(n.d.state.prefixes, map[datapathPrefix]bool{}))
+	for _, e := range ends {
+		if got := send(e[0], e[1], 1001); got != 2 {
+			t.Errorf("nobody at %s: returns %d, want that it is dropped", e[1], got)
+		}
+		n.waitEvent("a missing entry", func(e Event) bool { return e.Reason == DropReason(datapathDropReasonDROP_MISSING) })
+	}
+}
+
 // A port that changes hands does not take its flow along.
 func TestFlowsBelongToTheirWorkload(t *testing.T) {
 	n := newNode(t, nil)

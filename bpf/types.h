@@ -27,7 +27,7 @@ enum half {
 enum drop_reason {
 	DROP_NONE,
 	DROP_POLICY,           /* a rule or a default denies it */
-	DROP_MISSING,          /* a table lacks the class or the entry */
+	DROP_MISSING,          /* a table lacks the entry, or nobody knows who the other end is */
 	DROP_L7_CONFLICT,      /* two verdicts ask for different proxies */
 	DROP_NO_PROFILE,       /* the verdict asks for a proxy and no profile is for this flow */
 	DROP_NO_LISTENER,      /* the proxy of the flow does not listen, or lost its connection */
@@ -138,6 +138,11 @@ enum table_flag {
 struct member_key {
 	__u32 table;
 	__u32 identity;
+};
+
+/* Class of the identities without a row in members, the same number in every table. */
+enum class {
+	CLASS_STRANGERS = 0,
 };
 
 struct entry_key {
@@ -315,6 +320,7 @@ struct exported {
 	enum l7 l7;
 	enum party_flag party_flag;
 	enum table table;
+	enum class class;
 	enum table_flag table_flag;
 	enum entry_kind entry_kind;
 	enum entry_flag entry_flag;

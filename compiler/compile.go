@@ -39,8 +39,8 @@ type compilation struct {
 
 	space  *space
 	scopes []*scope // of c.tables.Tables, at the same indexes
-	// requested are the entries of each table that send a flow to the proxy of requests.
-	requested [][]program.Entry
+	// requested are the ports of each class of each table that send a flow to the proxy of requests.
+	requested [][][]uint16
 	tables    program.Tables
 }
 
@@ -57,7 +57,7 @@ func (c *compilation) lower() {
 		Subjects: []program.Bound{}, Profiles: []program.Profile{}, ProfileRows: []program.ProfileRow{},
 	}
 	c.tables.Ungoverned = program.Verdict{
-		Allow: c.rules.Default == program.Allow, Rank: rankDefault, Rule: c.rules.DefaultRule,
+		Allow: c.rules.Default == program.Allow, Rank: rankDefault, Rule: keyDefault,
 	}
 	c.tables.Identities = c.space.identityKeys()
 	c.tables.Addresses = c.space.addresses

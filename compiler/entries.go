@@ -53,24 +53,23 @@ type segment struct {
 	verdict     program.Verdict
 }
 
-// entries lowers one class. A protocol gets entries of its own when its verdict is not that of
+// entries lowers a class. A protocol gets entries of its own when its verdict is not that of
 // every protocol; its wide entry has the verdict that most of its pieces have.
-func (s *scope) entries(number int) []program.Entry {
-	cl := &s.classes[number]
+func (s *scope) entries(cl *class) []program.Entry {
 	ts := s.terms(cl)
 	decide := func(proto uint8, port uint16) program.Verdict { return s.verdict(cl, ts, proto, port) }
 	rest := decide(noProto, 0)
-	out := []program.Entry{{Class: number, Last: 0xffff, Verdict: rest}}
+	out := []program.Entry{{Last: 0xffff, Verdict: rest}}
 	for _, proto := range s.protocols(ts) {
 		segments := s.segments(ts, proto, decide)
 		wide := widest(segments, rest)
 		if len(segments) == 1 && wide == rest {
 			continue
 		}
-		out = append(out, program.Entry{Class: number, Proto: proto, Last: 0xffff, Verdict: wide})
+		out = append(out, program.Entry{Proto: proto, Last: 0xffff, Verdict: wide})
 		for _, g := range segments {
 			if g.verdict != wide {
-				out = append(out, program.Entry{Class: number, Proto: proto, First: g.first, Last: g.last, Verdict: g.verdict})
+				out = append(out, program.Entry{Proto: proto, First: g.first, Last: g.last, Verdict: g.verdict})
 			}
 		}
 	}
@@ -204,7 +203,7 @@ func (s *scope) walk(cl *class, covering []term) program.Verdict {
 func (t term) verdict() program.Verdict {
 	v := program.Verdict{
 		Allow: t.Action == program.Allow, Rank: uint8(t.tier*ranksATier + rankDeny), Order: uint16(t.order),
-		Log: t.Log, Reject: t.Reject, Rule: t.ID,
+		Log: t.Log, Reject: t.Reject, Rule: t.key,
 	}
 	if v.Allow {
 		v.Rank += rankAllow

@@ -58,7 +58,7 @@ func (c *compilation) half(s *scope, cl, names *class, port uint16) *program.Hal
 // requestRules returns r as it speaks of requests: once if it holds for the class, whatever the
 // Host, else once for each of its domain peers that is in the name set.
 func (c *compilation) requestRules(r *scopeRule, cl, names *class) []program.RequestRule {
-	rr := program.RequestRule{Rule: r.ID, Key: c.rules.Source(r.ID).Key, Every: r.L7 == nil}
+	rr := program.RequestRule{Rule: r.key, Every: r.L7 == nil}
 	if r.L7 != nil {
 		rr.HTTP, rr.GRPC, rr.SNI = r.L7.HTTP, r.L7.GRPC, r.L7.SNI
 	}

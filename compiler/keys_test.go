@@ -39,11 +39,9 @@ func next(t *rapid.T, m *check.Module) (*check.Module, program.Inventory) {
 func entriesByKey(p *program.Program) map[string]string {
 	out := make(map[string]string)
 	for _, t := range p.Tables.Tables {
-		for _, e := range t.Entries {
-			v := e.Verdict
-			key := p.Rules.Source(v.Rule).Key
-			v.Rule = 0
-			out[t.Key+" "+t.Classes[e.Class].Key] += fmt.Sprintf("%d/%d-%d %+v %s\n", e.Proto, e.First, e.Last, v, key)
+		out[t.Key+" strangers"] = t.Classes[0].Key
+		for _, c := range t.Classes {
+			out[t.Key+" "+c.Key] = fmt.Sprintf("%+v", c.Entries)
 		}
 	}
 	return out

@@ -57,18 +57,24 @@ func (c *compilation) lintPair(a, b *scopeRule) {
 	})
 }
 
+// id finds the number of a rule's key.
+func (c *compilation) id(key string) int {
+	return slices.IndexFunc(c.rules.Sources, func(s program.Source) bool { return s.Key == key })
+}
+
 // halvesMixed reports two halves of one flow that ask for different kinds, so that it is denied. It
 // hangs on who is in the inventory, and so is no error: a new workload must not stop a policy.
 func (c *compilation) halvesMixed(egress, ingress program.Verdict) {
 	first, second := egress, ingress
-	if second.Rule < first.Rule {
-		first, second = second, first
+	other, at := c.id(first.Rule), c.id(second.Rule)
+	if at < other {
+		first, second, other, at = second, first, at, other
 	}
 	c.diags.Add(diag.Diagnostic{
-		Code: diag.L7Mixed, Severity: diag.Warning, Span: c.places[second.Rule].span,
+		Code: diag.L7Mixed, Severity: diag.Warning, Span: c.places[at].span,
 		Summary: fmt.Sprintf("this side of a flow asks for %s where the other side asks for %s: the flow is denied", second.L7, first.L7),
 		Help:    "ask for one kind on both sides, or part them by ports",
-		Related: []diag.Related{{Span: c.places[first.Rule].span, Summary: "the other side"}},
+		Related: []diag.Related{{Span: c.places[other].span, Summary: "the other side"}},
 	})
 }
 

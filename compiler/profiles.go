@@ -30,11 +30,11 @@ type group struct {
 // lowerProfiles makes the profiles and the rows that lead to them.
 func (c *compilation) lowerProfiles() {
 	groups := c.groups()
-	c.requested = make([][]program.Entry, len(c.tables.Tables))
-	for i, t := range c.tables.Tables {
-		c.requested[i] = slices.DeleteFunc(slices.Clone(t.Entries), func(e program.Entry) bool {
-			return e.Proto != program.ProtoTCP || e.Verdict.L7 != program.L7HTTP && e.Verdict.L7 != program.L7TLS
-		})
+	c.requested = make([][][]uint16, len(c.tables.Tables))
+	for i := range c.tables.Tables {
+		for j := range c.tables.Tables[i].Classes {
+			c.requested[i] = append(c.requested[i], requested(&c.tables.Tables[i].Classes[j]))
+		}
 	}
 	found := make(map[program.ProfileRow]*profileUse)
 	for i := range groups {
@@ -117,29 +117,32 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// l7Ports returns the ports at which an entry between two ends has an L7 kind of requests, sorted.
-func (c *compilation) l7Ports(client, server *group) []uint16 {
+// requested returns the ports at which an entry of a class has an L7 kind of requests.
+func requested(cl *program.Class) []uint16 {
 	var ports []uint16
-	add := func(table int, class func(int) bool) {
-		if table < 0 {
-			return
-		}
-		for _, e := range c.requested[table] {
-			if !class(e.Class) {
-				continue
-			}
+	for _, e := range cl.Entries {
+		if e.Proto == program.ProtoTCP && (e.Verdict.L7 == program.L7HTTP || e.Verdict.L7 == program.L7TLS) {
 			for p := int(e.First); p <= int(e.Last); p++ {
 				ports = append(ports, uint16(p))
 			}
 		}
 	}
-	add(client.egress, func(cl int) bool {
+	return ports
+}
+
+// l7Ports returns the ports at which an entry between two ends has an L7 kind of requests, sorted.
+func (c *compilation) l7Ports(client, server *group) []uint16 {
+	var ports []uint16
+	if client.egress >= 0 {
 		s := c.scopes[client.egress]
-		return cl == s.table.Members[server.identity].Class || cl >= s.names
-	})
-	add(server.ingress, func(cl int) bool {
-		return cl == c.tables.Tables[server.ingress].Members[client.identity].Class
-	})
+		ports = slices.Clone(c.requested[client.egress][s.table.Class(server.identity)])
+		for _, of := range c.requested[client.egress][s.names:] {
+			ports = append(ports, of...)
+		}
+	}
+	if server.ingress >= 0 {
+		ports = append(ports, c.requested[server.ingress][c.tables.Tables[server.ingress].Class(client.identity)]...)
+	}
 	slices.Sort(ports)
 	return slices.Compact(ports)
 }
@@ -159,12 +162,12 @@ func (c *compilation) addRows(client, server *group, port uint16, found map[prog
 		ingress.Allow = true
 	}
 	if row.Egress >= 0 {
-		row.EgressClass = c.tables.Tables[row.Egress].Members[server.identity].Class
-		egress = lookup(&c.tables.Tables[row.Egress], row.EgressClass, program.ProtoTCP, port)
+		row.EgressClass = c.tables.Tables[row.Egress].Class(server.identity)
+		egress = lookup(&c.tables.Tables[row.Egress].Classes[row.EgressClass], program.ProtoTCP, port)
 	}
 	if row.Ingress >= 0 {
-		row.IngressClass = c.tables.Tables[row.Ingress].Members[client.identity].Class
-		ingress = lookup(&c.tables.Tables[row.Ingress], row.IngressClass, program.ProtoTCP, port)
+		row.IngressClass = c.tables.Tables[row.Ingress].Class(client.identity)
+		ingress = lookup(&c.tables.Tables[row.Ingress].Classes[row.IngressClass], program.ProtoTCP, port)
 	}
 	add := func(egress program.Verdict) {
 		kind := max(egress.L7, ingress.L7)
@@ -188,16 +191,16 @@ func (c *compilation) addRows(client, server *group, port uint16, found map[prog
 	}
 	s := c.scopes[row.Egress]
 	for row.NameClass = s.names; row.NameClass < len(s.classes); row.NameClass++ {
-		add(merge(egress, lookup(s.table, row.NameClass, program.ProtoTCP, port)))
+		add(merge(egress, lookup(&s.table.Classes[row.NameClass], program.ProtoTCP, port)))
 	}
 }
 
-// lookup finds the most exact entry; a table has one for every class.
-func lookup(t *program.Table, class int, proto uint8, port uint16) program.Verdict {
+// lookup finds the most exact entry; every class has one.
+func lookup(cl *program.Class, proto uint8, port uint16) program.Verdict {
 	best := program.Verdict{}
 	width := -1
-	for _, e := range t.Entries {
-		if e.Class != class || e.Proto != proto && e.Proto != noProto || port < e.First || port > e.Last {
+	for _, e := range cl.Entries {
+		if e.Proto != proto && e.Proto != noProto || port < e.First || port > e.Last {
 			continue
 		}
 		w := int(e.Last) - int(e.First)

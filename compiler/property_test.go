@@ -92,9 +92,8 @@ func flows(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, from, t
 				seen["never judged"]++
 				continue
 			}
-			if got.rowless || got.action != v.Action || got.half != v.Half || got.rule != v.Rule || got.l7 != v.L7 {
-				t.Fatalf("%+v:\nTables %+v\nDecide %+v\nrule of Tables %v\nrule of Decide %v",
-					f, got, v, p.Rules.Source(got.rule), p.Rules.Source(v.Rule))
+			if got.rowless || got.action != v.Action || got.half != v.Half || got.rule != p.Rules.Source(v.Rule).Key || got.l7 != v.L7 {
+				t.Fatalf("%+v:\nTables %+v\nDecide %+v by %v", f, got, v, p.Rules.Source(v.Rule))
 			}
 			count(seen, f, v)
 			countRule(seen, p.Rules.Source(v.Rule))
@@ -190,7 +189,7 @@ func questions(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, f v
 			f.Question = &q
 			v := e.Decide(f)
 			got := w.question(table, f.Proto, f.To.Addr, q)
-			if got.Allow != (v.Action == verdict.Allow) || got.Rule != v.Rule {
+			if got.Allow != (v.Action == verdict.Allow) || got.Rule != p.Rules.Source(v.Rule).Key {
 				t.Fatalf("%+v %+v:\nTables %+v\nDecide %+v", f, q, got, v)
 			}
 			seen["question "+v.Action.String()]++

@@ -19,7 +19,7 @@ func (c *compilation) questions(s *scope) {
 		}
 		v := program.Verdict{
 			Allow: r.Action == program.Allow, L7: program.L7DNS, Rank: uint8(r.tier*ranksATier + rankDeny),
-			Order: uint16(r.order), Log: r.Log, Reject: r.Reject, Rule: r.ID,
+			Order: uint16(r.order), Log: r.Log, Reject: r.Reject, Rule: r.key,
 		}
 		if v.Allow {
 			v.Rank += rankAllow
@@ -137,8 +137,7 @@ func (c *compilation) servers(s *scope, among func(*class) bool) []program.Range
 		if len(open) > 0 {
 			around = open[len(open)-1]
 		}
-		class := s.table.Members[a.Identity].Class
-		n := node{a.Prefix, among(&s.classes[class]), around.level}
+		n := node{a.Prefix, among(&s.classes[s.table.Class(a.Identity)]), around.level}
 		switch {
 		case n.in && !around.in:
 			n.level++

@@ -12,6 +12,9 @@ import (
 	"mpol/lang/diag"
 )
 
+// keyDefault is the key and the name of the program's default.
+const keyDefault = "default"
+
 // newCompilation resolves the module's rules and numbers them in file order.
 func newCompilation(m *check.Module, inv program.Inventory) *compilation {
 	c := &compilation{module: m}
@@ -23,7 +26,7 @@ func newCompilation(m *check.Module, inv program.Inventory) *compilation {
 	if m.Default != nil {
 		c.rules.Default, span = m.Default.Action, m.Default.Span
 	}
-	ids = append(ids, numbered{&c.rules.DefaultRule, program.Source{Key: "default", Name: "default"}, place{span: span}})
+	ids = append(ids, numbered{&c.rules.DefaultRule, program.Source{Key: keyDefault, Name: keyDefault}, place{span: span}})
 	passes := passing(m)
 	for _, p := range m.Policies {
 		q := program.Policy{Name: p.Name, Tier: p.Tier, Subject: p.Subject, Audit: p.Audit}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -45,7 +46,7 @@ type scope struct {
 
 	lists   []program.Peers // what rules say of peers other than domains, by text
 	texts   []string        // of the lists
-	classes []class
+	classes []class         // the first is that of strangers
 	peers   []program.NamePeer
 	names   int // classes from here on are those of name sets
 	table   *program.Table
@@ -55,7 +56,7 @@ type scope struct {
 type scopeTier struct {
 	index       int
 	defaults    program.Action
-	defaultRule program.RuleID
+	defaultRule string
 	rules       []*scopeRule
 	passes      bool // some rule passes on
 }
@@ -63,8 +64,9 @@ type scopeTier struct {
 // scopeRule is a rule at its place in a scope.
 type scopeRule struct {
 	*program.Rule
-	tier  int // index into Rules.Tiers
-	order int // among the rules of the scope
+	key   string // of its source
+	tier  int    // index into Rules.Tiers
+	order int    // among the rules of the scope
 	// list and resolvers are indexes into scope.lists, -1 for none.
 	list, resolvers int
 	// domains are the domain peers of an allow, each less what the rule takes away.
@@ -90,16 +92,18 @@ func newScope(rules *program.Rules, d program.Direction, policies []int, labels 
 		t := rules.Policies[p].Tier
 		byTier[t] = append(byTier[t], rules.Policies[p].Block(d))
 	}
-	s.end = program.Verdict{Allow: rules.Default == program.Allow, Rank: rankDefault, Rule: rules.DefaultRule}
+	s.end = program.Verdict{Allow: rules.Default == program.Allow, Rank: rankDefault, Rule: keyDefault}
+	first := program.RuleID(math.MaxUint32) // where the first block stands that governs
 	for t := range rules.Tiers {
 		if len(byTier[t]) == 0 {
 			continue
 		}
-		st := scopeTier{index: t, defaults: rules.Tiers[t].Default, defaultRule: byTier[t][0].Default}
+		st := scopeTier{index: t, defaults: rules.Tiers[t].Default, defaultRule: rules.Source(byTier[t][0].Default).Key}
 		for _, b := range byTier[t] {
-			st.add(t, b, labels)
-			if id := b.Ungranted; st.defaults != program.Pass && (s.end.Rank == rankDefault || id < s.end.Rule) {
-				s.end = program.Verdict{Rank: rankUngranted, Rule: id}
+			st.add(rules, t, b, labels)
+			if st.defaults != program.Pass && b.Default < first {
+				first = b.Default
+				s.end = program.Verdict{Rank: rankUngranted, Rule: rules.Source(b.Ungranted).Key}
 			}
 		}
 		slices.SortFunc(st.rules, func(a, b *scopeRule) int { return cmp.Compare(a.ID, b.ID) })
@@ -116,7 +120,7 @@ func newScope(rules *program.Rules, d program.Direction, policies []int, labels 
 }
 
 // add takes the rules of a block but for those that only report.
-func (t *scopeTier) add(tier int, b *program.Block, labels []program.Label) {
+func (t *scopeTier) add(rules *program.Rules, tier int, b *program.Block, labels []program.Label) {
 	for i := range b.Rules {
 		r := &b.Rules[i]
 		if r.Audit {
@@ -127,7 +131,7 @@ func (t *scopeTier) add(tier int, b *program.Block, labels []program.Label) {
 			copied.Peers = program.Peers{Include: sameAs(r.Peers.Include, labels), Except: sameAs(r.Peers.Except, labels)}
 			r = &copied
 		}
-		t.rules = append(t.rules, &scopeRule{Rule: r, tier: tier})
+		t.rules = append(t.rules, &scopeRule{Rule: r, key: rules.Source(r.ID).Key, tier: tier})
 		t.passes = t.passes || r.Action == program.Pass
 	}
 }
@@ -262,16 +266,14 @@ func (s *scope) name(rules *program.Rules, labels []program.Label) {
 		Direction program.Direction
 		Tiers     []tier
 		End       program.Verdict
-		Rule      string
 		Resolvers []netip.Addr
-	}{Lineage: s.lineage, Direction: s.direction, End: s.end, Rule: rules.Source(s.end.Rule).Key}
-	content.End.Rule = 0
+	}{Lineage: s.lineage, Direction: s.direction, End: s.end}
 	for _, t := range s.tiers {
-		k := tier{Index: t.index, Default: t.defaults, Rule: rules.Source(t.defaultRule).Key}
+		k := tier{Index: t.index, Default: t.defaults, Rule: t.defaultRule}
 		for _, r := range t.rules {
 			rule := *r.Rule
 			rule.ID = 0
-			k.Contents = append(k.Contents, keyed{rules.Source(r.ID).Key, rule})
+			k.Contents = append(k.Contents, keyed{r.key, rule})
 			if len(r.Resolvers) > 0 {
 				content.Resolvers = s.answerers
 			}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -76,52 +77,77 @@ func (c *compilation) lowerScope(s *scope) {
 	s.classify(c.space)
 	c.nameSets(s)
 	for i := range s.classes {
-		s.table.Classes = append(s.table.Classes, program.Class{Key: s.classes[i].key, Names: i >= s.names})
-		s.table.Entries = append(s.table.Entries, s.entries(i)...)
+		cl := &s.classes[i]
+		s.table.Classes = append(s.table.Classes, program.Class{Key: cl.key, Names: i >= s.names, Entries: s.entries(cl)})
 	}
 	if s.proxied {
 		c.questions(s)
 	}
 }
 
+// stranger is the identity after which the first class of every table is made: a workload of which
+// nothing is known.
+func stranger() *identity {
+	return &identity{owner: workload, cell: netip.MustParsePrefix("0.0.0.0/0")}
+}
+
 // classify folds the identities that the lists of peers do not tell apart.
 func (s *scope) classify(sp *space) {
+	var strange []int
+	for j, ps := range s.lists {
+		if stranger().among(ps) {
+			strange = append(strange, j)
+		}
+	}
 	holding := make([][]int, len(sp.identities)) // by identity: the lists that hold for it
 	for j, ps := range s.lists {
 		for _, i := range sp.among(s.texts[j], ps) {
 			holding[i] = append(holding[i], j)
 		}
 	}
-	keys := make([]string, len(sp.identities))
-	byLists, byKey := make(map[string]string), make(map[string]*class)
+	byLists, byKey := make(map[string]*class), make(map[string]*class)
 	var text []byte
-	for i, lists := range holding {
+	find := func(lists []int) *class {
 		text = text[:0]
 		for _, j := range lists {
 			text = binary.AppendUvarint(text, uint64(j))
 		}
-		key, ok := byLists[string(text)]
-		if !ok {
-			key = s.classKey(lists)
-			cl := &class{key: key, holds: make([]bool, len(s.lists))}
-			for _, j := range lists {
-				cl.holds[j] = true
-			}
-			byLists[string(text)], byKey[key] = key, cl
+		cl := byLists[string(text)]
+		if cl == nil {
+			cl = s.newClass(lists)
+			byLists[string(text)], byKey[cl.key] = cl, cl
 		}
-		keys[i] = key
-		byKey[key].internet = byKey[key].internet || sp.internet[i]
+		return cl
 	}
-	number := make(map[string]int)
-	for i, k := range sortedKeys(byKey) {
-		number[k] = i
+	first := find(strange)
+	of := make([]*class, len(holding))
+	for i, lists := range holding {
+		of[i] = find(lists)
+		of[i].internet = of[i].internet || sp.internet[i]
+	}
+	delete(byKey, first.key)
+	number := map[*class]int{first: 0}
+	s.classes = []class{*first}
+	for _, k := range sortedKeys(byKey) {
+		number[byKey[k]] = len(s.classes)
 		s.classes = append(s.classes, *byKey[k])
 	}
 	s.names = len(s.classes)
-	s.table.Members = make([]program.Member, len(keys))
-	for i, k := range keys {
-		s.table.Members[i] = program.Member{Identity: i, Class: number[k]}
+	s.table.Members = []program.Member{}
+	for i, cl := range of {
+		if cl != first {
+			s.table.Members = append(s.table.Members, program.Member{Identity: i, Class: number[cl]})
+		}
 	}
+}
+
+// newClass makes the class for which some lists of peers hold.
+func (s *scope) newClass(lists []int) *class {
+	cl := &class{key: s.classKey(lists), holds: make([]bool, len(s.lists))}
+	for _, j := range lists {
+		cl.holds[j] = true
+	}
+	return cl
 }
 
 // maxClassKey is the length from which a class key is cut short, with a hash of the whole.

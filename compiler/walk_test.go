@@ -25,7 +25,7 @@ type walkEnd struct {
 type walked struct {
 	action   verdict.Action
 	half     program.Direction
-	rule     program.RuleID
+	rule     string
 	l7       program.L7Kind
 	rowless  bool             // a redirect to a proxy of requests without a profile row
 	profile  *program.Profile // of a redirect to a proxy of requests
@@ -67,12 +67,11 @@ func (w walk) bound(name string) *program.Bound {
 }
 
 // entry: a port, a range, the protocol, any protocol.
-func (w walk) entry(t *program.Table, class int, proto uint8, port uint16) program.Verdict {
+func (w walk) entry(cl *program.Class, proto uint8, port uint16) program.Verdict {
 	var narrow, wide, all *program.Verdict
-	for i := range t.Entries {
-		e := &t.Entries[i]
+	for i := range cl.Entries {
+		e := &cl.Entries[i]
 		switch {
-		case e.Class != class:
 		case e.Proto == 0:
 			all = &e.Verdict
 		case e.Proto != proto || port < e.First || port > e.Last:
@@ -114,8 +113,8 @@ func (w walk) half(subject *program.Bound, d program.Direction, other walkEnd, f
 		return h
 	}
 	t := &w.t.Tables[h.table]
-	h.class = t.Members[other.identity].Class
-	h.verdict = w.entry(t, h.class, f.Proto, f.Port)
+	h.class = t.Class(other.identity)
+	h.verdict = w.entry(&t.Classes[h.class], f.Proto, f.Port)
 	if d == program.Ingress || t.Names == nil || other.owned {
 		return h
 	}
@@ -124,7 +123,7 @@ func (w walk) half(subject *program.Bound, d program.Direction, other walkEnd, f
 		if !ok || slices.Contains(h.taking, class) {
 			continue
 		}
-		v := w.entry(t, class, f.Proto, f.Port)
+		v := w.entry(&t.Classes[class], f.Proto, f.Port)
 		if v.Rank%4 == 1 {
 			h.taking = append(h.taking, class)
 		}

@@ -144,10 +144,10 @@ type Event struct {
 	Name       program.Name
 	Type       uint16
 	Verdict    Verdict
-	Rule       program.RuleID // 0 when no rule decided
-	Log        bool           // the rule asks for a report
-	Reason     string         // of what is not Allowed
-	Granted    []Address      // what was committed for the answer
+	Rule       string    // the key of its source, empty when no rule decided
+	Log        bool      // the rule asks for a report
+	Reason     string    // of what is not Allowed
+	Granted    []Address // what was committed for the answer
 }
 
 // withDefaults checks c and fills in what is not set.

@@ -200,17 +200,17 @@ func policy(patterns []program.NamePattern, extra ...program.Question) *program.
 			n.Sets = append(n.Sets, program.NameSet{Peers: []int{i}, Class: i})
 			tb.Classes = append(tb.Classes, program.Class{Key: "names " + string(p), Names: true})
 			n.Questions = append(n.Questions, program.Question{
-				Verdict: program.Verdict{Allow: true, Rank: 5, Order: uint16(i), Rule: program.RuleID(i + 1)},
+				Verdict: program.Verdict{Allow: true, Rank: 5, Order: uint16(i), Rule: fmt.Sprint(i + 1)},
 				Servers: everywhere(), Domain: d, Types: addressTypes(),
 			})
 		}
 		n.Questions = append(n.Questions, extra...)
 		n.Questions = append(n.Questions, program.Question{
-			Verdict: program.Verdict{Rank: 7, Rule: 99}, Servers: everywhere(), Any: true,
+			Verdict: program.Verdict{Rank: 7, Rule: "99"}, Servers: everywhere(), Any: true,
 		})
 		return tb
 	}
-	anyName := program.Question{Verdict: program.Verdict{Allow: true, Rank: 5, Rule: 50}, Servers: everywhere(), Any: true}
+	anyName := program.Question{Verdict: program.Verdict{Allow: true, Rank: 5, Rule: "50"}, Servers: everywhere(), Any: true}
 	return &program.Tables{
 		Addresses: []program.Address{
 			{Prefix: netip.MustParsePrefix("0.0.0.0/0")},

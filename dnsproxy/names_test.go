@@ -205,7 +205,7 @@ func TestProxy_refusals(t *testing.T) {
 	e := r.lastEvent()
 	want := Event{
 		Time: e.Time, Generation: 1, Workload: "w1", Client: e.Client, Server: e.Server, Proto: program.ProtoUDP,
-		Name: program.ParseName("evil.example"), Type: dns.TypeA, Verdict: Denied, Rule: 99, Reason: "question not allowed",
+		Name: program.ParseName("evil.example"), Type: dns.TypeA, Verdict: Denied, Rule: "99", Reason: "question not allowed",
 	}
 	if diff := cmp.Diff(want, e, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 		t.Errorf("event (-want +got):\n%s", diff)

@@ -116,9 +116,10 @@ func compare(t *testing.T, v *View, p *program.Program, flow verdict.Flow, seen 
 			n := program.ParseName(name)
 			flow.Question = &verdict.Question{Name: n, Type: typ}
 			want, got := verdict.Decide(&p.Rules, flow), v.judge(workload, way{server, flow.Proto}, n, typ)
-			if got.allow != (want.Action == verdict.Allow) || comes && got.rule != want.Rule {
-				t.Errorf("%s asks %v for %s %d: allow %v by %d, want %v by %d", workload, server, name, typ,
-					got.allow, got.rule, want.Action, want.Rule)
+			rule := p.Rules.Source(want.Rule).Key
+			if got.allow != (want.Action == verdict.Allow) || comes && got.rule != rule {
+				t.Errorf("%s asks %v for %s %d: allow %v by %s, want %v by %s", workload, server, name, typ,
+					got.allow, got.rule, want.Action, rule)
 			}
 			seen[got.allow]++
 			believed := slices.Contains(p.Rules.Inventory.Resolvers, server)

@@ -106,7 +106,7 @@ func (v *View) forbidden(a netip.Addr) bool {
 type decision struct {
 	generation uint64
 	allow      bool
-	rule       program.RuleID
+	rule       string
 	log        bool
 	sets       []NameSetKey // what its answer opens
 }

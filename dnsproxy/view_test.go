@@ -40,40 +40,40 @@ func TestView_judge(t *testing.T) {
 		},
 		Sets: []program.NameSet{{Peers: []int{0}, Class: 0}, {Peers: []int{0, 1}, Class: 1}},
 		Questions: []program.Question{
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 1, Rule: 1}, Servers: only(node + "/32"), Domain: domain("**.example.com"), Types: addressTypes()},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 2, Rule: 2}, Servers: only(node + "/32"), Domain: domain("api.example.com"), Types: addressTypes()},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 6, Rule: 2}, Servers: only(node + "/32"), Domain: domain("lone.example.com"), Types: addressTypes()},
-			{Verdict: program.Verdict{Rank: 4, Order: 3, Rule: 3}, Servers: everywhere(), Domain: domain("bad.example.com")},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 4, Rule: 4}, Servers: only(other + "/32"), Any: true},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 5, Rule: 5}, Servers: only(node + "/32"), Domain: domain("any.example.com"), Types: []uint16{typeANY}},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 7, Rule: 7}, Servers: only(other + "/32"), Domain: domain("api.example.com"), Types: addressTypes()},
-			{Verdict: program.Verdict{Rank: 4, Order: 8, Rule: 8}, Servers: only(other + "/32"), Proto: program.ProtoTCP, Any: true},
-			{Verdict: program.Verdict{Rank: 7, Rule: 9}, Any: true},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 1, Rule: "1"}, Servers: only(node + "/32"), Domain: domain("**.example.com"), Types: addressTypes()},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 2, Rule: "2"}, Servers: only(node + "/32"), Domain: domain("api.example.com"), Types: addressTypes()},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 6, Rule: "2"}, Servers: only(node + "/32"), Domain: domain("lone.example.com"), Types: addressTypes()},
+			{Verdict: program.Verdict{Rank: 4, Order: 3, Rule: "3"}, Servers: everywhere(), Domain: domain("bad.example.com")},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 4, Rule: "4"}, Servers: only(other + "/32"), Any: true},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 5, Rule: "5"}, Servers: only(node + "/32"), Domain: domain("any.example.com"), Types: []uint16{typeANY}},
+			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 7, Rule: "7"}, Servers: only(other + "/32"), Domain: domain("api.example.com"), Types: addressTypes()},
+			{Verdict: program.Verdict{Rank: 4, Order: 8, Rule: "8"}, Servers: only(other + "/32"), Proto: program.ProtoTCP, Any: true},
+			{Verdict: program.Verdict{Rank: 7, Rule: "9"}, Any: true},
 		},
 	}, "all", "all+api"))
 	for _, c := range []struct {
 		name, server, question string
 		typ                    uint16
 		allow                  bool
-		rule                   program.RuleID
+		rule                   string
 		set                    string
 		proto                  uint8 // 0: udp
 	}{
-		{name: "one peer", server: node, question: "www.example.com", typ: dns.TypeA, allow: true, rule: 1, set: "all"},
-		{name: "two peers", server: node, question: "api.example.com", typ: dns.TypeAAAA, allow: true, rule: 1, set: "all+api"},
-		{name: "a combination without a set opens nothing", server: node, question: "lone.example.com", typ: dns.TypeA, allow: true, rule: 1},
-		{name: "deny wins", server: node, question: "bad.example.com", typ: dns.TypeA, rule: 3},
-		{name: "deny is of every type", server: other, question: "bad.example.com", typ: dns.TypeTXT, rule: 3},
-		{name: "deny is of ANY", server: other, question: "bad.example.com", typ: dns.TypeANY, rule: 3},
-		{name: "another server", server: "192.0.2.54", question: "www.example.com", typ: dns.TypeA, rule: 9},
-		{name: "another type", server: node, question: "www.example.com", typ: dns.TypeTXT, rule: 9},
-		{name: "a server that is not believed", server: other, question: "www.example.com", typ: dns.TypeA, allow: true, rule: 4},
-		{name: "a server with the same pattern in a rule of its own", server: other, question: "api.example.com", typ: dns.TypeA, allow: true, rule: 4},
-		{name: "denied over tcp alone", server: other, question: "www.example.com", typ: dns.TypeA, rule: 8, proto: program.ProtoTCP},
-		{name: "every type", server: other, question: "www.example.net", typ: dns.TypeTXT, allow: true, rule: 4},
-		{name: "dns-17 ANY is not every type", server: other, question: "www.example.net", typ: dns.TypeANY, rule: 9},
-		{name: "dns-17 ANY by its number opens nothing", server: node, question: "any.example.com", typ: dns.TypeANY, allow: true, rule: 5},
-		{name: "mapped server", server: "::ffff:" + node, question: "www.example.com", typ: dns.TypeA, allow: true, rule: 1, set: "all"},
+		{name: "one peer", server: node, question: "www.example.com", typ: dns.TypeA, allow: true, rule: "1", set: "all"},
+		{name: "two peers", server: node, question: "api.example.com", typ: dns.TypeAAAA, allow: true, rule: "1", set: "all+api"},
+		{name: "a combination without a set opens nothing", server: node, question: "lone.example.com", typ: dns.TypeA, allow: true, rule: "1"},
+		{name: "deny wins", server: node, question: "bad.example.com", typ: dns.TypeA, rule: "3"},
+		{name: "deny is of every type", server: other, question: "bad.example.com", typ: dns.TypeTXT, rule: "3"},
+		{name: "deny is of ANY", server: other, question: "bad.example.com", typ: dns.TypeANY, rule: "3"},
+		{name: "another server", server: "192.0.2.54", question: "www.example.com", typ: dns.TypeA, rule: "9"},
+		{name: "another type", server: node, question: "www.example.com", typ: dns.TypeTXT, rule: "9"},
+		{name: "a server that is not believed", server: other, question: "www.example.com", typ: dns.TypeA, allow: true, rule: "4"},
+		{name: "a server with the same pattern in a rule of its own", server: other, question: "api.example.com", typ: dns.TypeA, allow: true, rule: "4"},
+		{name: "denied over tcp alone", server: other, question: "www.example.com", typ: dns.TypeA, rule: "8", proto: program.ProtoTCP},
+		{name: "every type", server: other, question: "www.example.net", typ: dns.TypeTXT, allow: true, rule: "4"},
+		{name: "dns-17 ANY is not every type", server: other, question: "www.example.net", typ: dns.TypeANY, rule: "9"},
+		{name: "dns-17 ANY by its number opens nothing", server: node, question: "any.example.com", typ: dns.TypeANY, allow: true, rule: "5"},
+		{name: "mapped server", server: "::ffff:" + node, question: "www.example.com", typ: dns.TypeA, allow: true, rule: "1", set: "all"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := decision{generation: 7, allow: c.allow, rule: c.rule}

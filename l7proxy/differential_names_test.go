@@ -97,11 +97,11 @@ func TestDifferentialNames(t *testing.T) {
 		client := netip.MustParseAddrPort(conn.LocalAddr().String())
 		r := p.reported(func(r Request) bool { return r.Client == client && !r.Time.Before(began) })
 		half := map[string]verdict.Half{"egress": v.Egress, "ingress": v.Ingress}[r.Half]
-		named := slices.ContainsFunc(half.Matching, func(id program.RuleID) bool { return w.Source(id).Key == r.Rule })
+		named := slices.ContainsFunc(half.Matching, func(id program.RuleID) bool { return w.Rules.Source(id).Key == r.Rule })
 		mu.Lock()
 		defer mu.Unlock()
 		seen[passed]++
-		where := fmt.Sprintf("%s: %q passed: %v, reported %q %q %q; Decide: %s by %s %q", s.name, name, passed, r.Half, r.Rule, r.Details, v.Action, v.Reason, w.Source(v.Rule).Key)
+		where := fmt.Sprintf("%s: %q passed: %v, reported %q %q %q; Decide: %s by %s %q", s.name, name, passed, r.Half, r.Rule, r.Details, v.Action, v.Reason, w.Rules.Source(v.Rule).Key)
 		switch {
 		case passed != (v.Action == verdict.Allow):
 			t.Error(where)

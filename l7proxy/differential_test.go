@@ -221,7 +221,7 @@ func (d *differential) wrong(what string, o *outcome, v verdict.Verdict) {
 	}
 	d.t.Errorf("%s: %s: %s %q host %q (judged %q, %v) = %d, passed %v, reported %s; Decide: %s by %s %q",
 		o.situation.name, what, o.request.Method, o.request.Path, o.request.Host, judged, ok, o.code, o.passed, reported,
-		v.Action, v.Reason, d.Source(v.Rule).Key)
+		v.Action, v.Reason, d.Rules.Source(v.Rule).Key)
 }
 
 // reports gives each outcome its line of the log: those of a connection come in the order of its
@@ -269,7 +269,7 @@ func (d *differential) rules() {
 		}
 		keys := map[string]bool{}
 		for _, id := range half.Matching {
-			keys[d.Source(id).Key] = true
+			keys[d.Rules.Source(id).Key] = true
 		}
 		switch {
 		case v.Reason == verdict.Refused:

@@ -226,9 +226,9 @@ func (w *world) find(t *testing.T, s *situation) {
 	for _, b := range tables.Subjects {
 		switch {
 		case b.Workload == "web":
-			want.Egress, want.EgressClass = b.Egress, tables.Tables[b.Egress].Members[server].Class
+			want.Egress, want.EgressClass = b.Egress, tables.Tables[b.Egress].Class(server)
 		case b.Workload == "api" && !s.outside:
-			want.Ingress, want.IngressClass = b.Ingress, tables.Tables[b.Ingress].Members[client].Class
+			want.Ingress, want.IngressClass = b.Ingress, tables.Tables[b.Ingress].Class(client)
 		}
 	}
 	if s.learned != "" {

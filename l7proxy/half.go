@@ -62,11 +62,11 @@ func judge(kind program.L7Kind, h *program.Half) *judgement {
 		earlier := j.allow.permissions()
 		for i := range tier.Deny {
 			r := &tier.Deny[i]
-			j.deny.add(inTier(n, r.Key), allOf(matcher{kind: kind, deny: true}.rule(r), not(earlier)))
+			j.deny.add(inTier(n, r.Rule), allOf(matcher{kind: kind, deny: true}.rule(r), not(earlier)))
 		}
 		for i := range tier.Allow {
 			r := &tier.Allow[i]
-			j.allow.add(inTier(n, r.Key), matcher{kind: kind}.rule(r))
+			j.allow.add(inTier(n, r.Rule), matcher{kind: kind}.rule(r))
 		}
 		if tier.Default == program.Allow {
 			j.allow.add(inTier(n, defaultKey), always())

@@ -92,7 +92,7 @@ func search(h *program.Half, path string) bool {
 func drawHalf(t *rapid.T, name string) *program.Half {
 	rules := func(kind string) []program.RequestRule {
 		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) program.RequestRule {
-			r := program.RequestRule{Key: rapid.StringMatching(kind+`[0-3]`).Draw(t, "key")}
+			r := program.RequestRule{Rule: rapid.StringMatching(kind+`[0-3]`).Draw(t, "key")}
 			if r.Every = rapid.IntRange(0, 9).Draw(t, "every") == 0; r.Every {
 				return r
 			}

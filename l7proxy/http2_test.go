@@ -89,7 +89,7 @@ func TestHTTP2(t *testing.T) {
 	p := newProxy(t)
 	p.apply("1", append(judgedProfiles(), program.Profile{
 		Key: "post", Kind: program.L7HTTP,
-		Ingress: half([]program.RequestRule{rule("p", request(subtree("/"), "POST"))}, []program.RequestRule{{Key: "e", Every: true}}),
+		Ingress: half([]program.RequestRule{rule("p", request(subtree("/"), "POST"))}, []program.RequestRule{{Rule: "e", Every: true}}),
 	}))
 	base := []string{":scheme=http", ":authority=good"}
 	with := func(fields ...string) []string { return append(fields, base...) }

@@ -65,7 +65,7 @@ func namesProfile(key string, deny, allow []program.RequestRule) program.Profile
 }
 
 func sni(key string, patterns ...program.NamePattern) program.RequestRule {
-	return program.RequestRule{Key: key, SNI: patterns}
+	return program.RequestRule{Rule: key, SNI: patterns}
 }
 
 // slow writes each byte in a segment of its own.
@@ -133,9 +133,9 @@ func TestNames(t *testing.T) {
 	p.apply("1", []program.Profile{
 		namesProfile("allow", nil, []program.RequestRule{sni("shop.pay.stripe", "*.example", "a.b.example")}),
 		namesProfile("deny", []program.RequestRule{sni("shop.pay.evil", "evil.example")},
-			[]program.RequestRule{{Key: "shop.pay.every", Every: true}}),
+			[]program.RequestRule{{Rule: "shop.pay.every", Every: true}}),
 		namesProfile("peer", nil, []program.RequestRule{{
-			Key: "shop.pay.peer", Every: true,
+			Rule: "shop.pay.peer", Every: true,
 			Names: &program.Domain{Patterns: []program.NamePattern{"**.example"}, Except: []program.NamePattern{"no.example"}},
 		}}),
 	})

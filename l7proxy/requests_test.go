@@ -26,7 +26,7 @@ const closed = 0
 // judgedProfiles: "public" allows GET /public/** only, "any" all but a denied tree, "host" names.
 func judgedProfiles() []program.Profile {
 	good := program.NamePattern("good")
-	everything := program.RequestRule{Key: "shop.cart.every", Every: true}
+	everything := program.RequestRule{Rule: "shop.cart.every", Every: true}
 	denied := []program.RequestRule{
 		rule("shop.cart.admin", request(subtree("/admin"))),
 		rule("shop.cart.exact", request(exactPath("/secret"))),

@@ -43,7 +43,7 @@ func exactPath(text string) program.PathPattern {
 }
 
 func rule(key string, requests ...program.HTTPRequest) program.RequestRule {
-	return program.RequestRule{Key: key, HTTP: requests}
+	return program.RequestRule{Rule: key, HTTP: requests}
 }
 
 func request(path program.PathPattern, methods ...string) program.HTTPRequest {

@@ -108,7 +108,7 @@ func TestClientAddress(t *testing.T) {
 // TestLoop connects to the listeners themselves. (l7-78)
 func TestLoop(t *testing.T) {
 	p := newProxy(t)
-	everything := []program.RequestRule{{Key: "e", Every: true}}
+	everything := []program.RequestRule{{Rule: "e", Every: true}}
 	p.apply("1", []program.Profile{
 		profile("http", nil, half(nil, everything)),
 		namesProfile("tls", nil, everything),
@@ -158,7 +158,7 @@ func TestDomainPeer(t *testing.T) {
 	r.Names = peer
 	p.apply("1", []program.Profile{
 		profile("some", half(nil, []program.RequestRule{r}), nil),
-		profile("every", half(nil, []program.RequestRule{{Key: "e", Every: true, Names: peer}}), nil),
+		profile("every", half(nil, []program.RequestRule{{Rule: "e", Every: true, Names: peer}}), nil),
 	})
 	server := origin(t, server4)
 	for _, c := range []struct {

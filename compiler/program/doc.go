@@ -14,10 +14,10 @@
 //	p, diags := compiler.Compile(module, inventory)
 //	src := p.Rules.Source(rule) // shop.cart.read at policies/shop.mpol:31:5
 //	for _, t := range p.Tables.Tables {
-//		fmt.Println(t.Key, len(t.Entries))
+//		fmt.Println(t.Key, len(t.Classes))
 //	}
 //
 // Invariants: every slice is sorted or in file order, so that equal input gives an equal dump;
-// every entry, question and request rule names the RuleID that caused it; whatever outlives a
+// every entry, question and request rule names the rule that caused it; whatever outlives a
 // generation is named by a Key, a text whose meaning never changes, and never by an index.
 package program

@@ -15,7 +15,10 @@ import (
 // WriteText writes p for reading: the rules with their numbers, then what they were lowered to, a
 // line a row, in columns. Equal programs have equal texts; it leaves nothing out that is enforced.
 func (p *Program) WriteText(w io.Writer) error {
-	d := &dump{p: p, w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	d := &dump{p: p, w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), sources: map[string]Source{}}
+	for _, s := range p.Rules.Sources {
+		d.sources[s.Key] = s
+	}
 	d.rules()
 	d.space()
 	d.subjects()
@@ -31,8 +34,9 @@ func (p *Program) WriteText(w io.Writer) error {
 
 // dump writes sections of rows; the first error is that of the final flush.
 type dump struct {
-	p *Program
-	w *tabwriter.Writer
+	p       *Program
+	w       *tabwriter.Writer
+	sources map[string]Source // by key
 }
 
 // section starts a section: columns line up within one.
@@ -183,35 +187,41 @@ func (d *dump) verdict(v Verdict) string {
 	if v.Log {
 		text += " log"
 	}
-	return fmt.Sprintf("%s\trank %d.%d\tby %s\t%s", text, v.Rank, v.Order, d.p.Rules.Source(v.Rule).Name, d.p.Rules.Source(v.Rule))
+	s := d.sources[v.Rule]
+	return fmt.Sprintf("%s\trank %d.%d\tby %s\t%s", text, v.Rank, v.Order, s.Name, s)
 }
 
 func (d *dump) table(i int) {
 	t := &d.p.Tables.Tables[i]
 	d.section("table %d: %s\n  key %s", i, t.Lineage, t.Key)
 	for j, c := range t.Classes {
-		var members []string
-		for _, m := range t.Members {
-			if m.Class == j {
-				members = append(members, fmt.Sprint(m.Identity))
-			}
-		}
-		who := "identities " + strings.Join(members, " ")
-		if c.Names {
-			who = "learned addresses"
-		}
-		fmt.Fprintf(d.w, "  class %d: %s (%s)\n", j, c.Key, who)
+		fmt.Fprintf(d.w, "  class %d: %s (%s)\n", j, c.Key, t.membersText(j))
 		d.w.Flush()
-		for _, e := range t.Entries {
-			if e.Class == j {
-				d.row("    "+entryText(e), d.verdict(e.Verdict))
-			}
+		for _, e := range c.Entries {
+			d.row("    "+entryText(e), d.verdict(e.Verdict))
 		}
 		d.w.Flush()
 	}
 	if t.Names != nil {
 		d.names(t.Names)
 	}
+}
+
+// membersText says who is of a class.
+func (t *Table) membersText(class int) string {
+	switch {
+	case t.Classes[class].Names:
+		return "learned addresses"
+	case class == 0:
+		return "every other identity"
+	}
+	text := "identities"
+	for _, m := range t.Members {
+		if m.Class == class {
+			text += fmt.Sprintf(" %d", m.Identity)
+		}
+	}
+	return text
 }
 
 func entryText(e Entry) string {
@@ -287,7 +297,8 @@ func (d *dump) half(name string, h *Half) {
 			if r.Names != nil {
 				what += " for " + r.Names.String()
 			}
-			d.row(fmt.Sprintf("  %s tier %d", name, i), a, what, "by "+d.p.Rules.Source(r.Rule).Name, d.p.Rules.Source(r.Rule))
+			s := d.sources[r.Rule]
+			d.row(fmt.Sprintf("  %s tier %d", name, i), a, what, "by "+s.Name, s)
 		}
 		for _, r := range t.Deny {
 			line(Deny, r)
@@ -295,7 +306,7 @@ func (d *dump) half(name string, h *Half) {
 		for _, r := range t.Allow {
 			line(Allow, r)
 		}
-		s := d.p.Rules.Source(t.DefaultRule)
+		s := d.sources[t.DefaultRule]
 		d.row(fmt.Sprintf("  %s tier %d", name, i), t.Default, "else", "by "+s.Name, s)
 	}
 }

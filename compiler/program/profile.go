@@ -37,7 +37,7 @@ type HalfTier struct {
 	Allow []RequestRule `json:"allow,omitempty"`
 	// Default is Pass where the next tier is to be asked.
 	Default     Action `json:"default"`
-	DefaultRule RuleID `json:"default_rule"`
+	DefaultRule string `json:"default_rule"` // the Key of its Source
 }
 
 // RequestRule is a rule as far as it speaks of requests. Every: each request matches (a rule
@@ -48,8 +48,7 @@ type HalfTier struct {
 // a method and of a path and a slash at its end count for nothing, one line of a header suffices, and
 // what cannot be read matches. Names are always compared without their case.
 type RequestRule struct {
-	Rule  RuleID        `json:"rule"`
-	Key   string        `json:"key"` // of the rule's Source
+	Rule  string        `json:"rule"` // the Key of its Source
 	Every bool          `json:"every,omitempty"`
 	HTTP  []HTTPRequest `json:"http,omitempty"`
 	GRPC  []GRPCMethod  `json:"grpc,omitempty"`

@@ -35,12 +35,8 @@ func (p *Program) Hash() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Source returns what id stands for, the zero Source when there is no such rule. It is what
-// enforcers may know of a rule: its names and its place, not what it says.
-func (p *Program) Source(id RuleID) Source { return p.Rules.Source(id) }
-
 // RuleID numbers the rules and defaults of one program from 1 in file order; 0 is no rule. It does
-// not outlive the program: what does is the Key of its Source.
+// not outlive the program: what does, and what Tables speak of, is the Key of its Source.
 type RuleID uint32
 
 // Source is what a RuleID stands for.

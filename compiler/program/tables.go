@@ -2,16 +2,20 @@
 
 package program
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
-// Tables is the lowered policy: what the datapath, the DNS proxy and the L7 proxy enforce.
+// Tables is the lowered policy: what the datapath, the DNS proxy and the L7 proxy enforce. It names
+// rules by the Key of their Source and knows nothing of RuleIDs, which move with every edit.
 //
 // How a flow from client to server is judged. The client's egress table (if the client is a
 // workload of this node) is asked with the class of the server's identity, the server's ingress
 // table (if the server is) with the class of the client's identity. In a table the most exact
 // entry for (class, protocol, port) is the verdict; entries of one class never overlap, so there is
-// one. No row for the direction means that it is ungoverned: Ungoverned is its verdict. A class or
-// entry that is missing where a table exists is denied. In egress the names that the client has
+// one. No row for the direction means that it is ungoverned: Ungoverned is its verdict. An entry that
+// is missing where a table exists is denied. In egress the names that the client has
 // learned for the address are asked as well (NameSet.Class) and the answers merged: see Verdict.
 // The flow is allowed when every half that exists allows it. It is redirected when it is allowed
 // and the merged verdict of a half has an L7 kind. The reported half and rule: of a deny, egress
@@ -79,20 +83,30 @@ type Table struct {
 	// Lineage names the set of policies: it survives their edits. Profiles belong to lineages.
 	Lineage   string    `json:"lineage"`
 	Direction Direction `json:"direction"`
-	// Classes fold identities that no rule of the table tells apart. Members are sorted by identity
-	// and cover every identity.
+	// Classes fold identities that no rule of the table tells apart. The first is that of strangers:
+	// of every identity that Members, which are sorted by identity, do not put into another one. It
+	// does not hang on the inventory. Behind it come the others, sorted by key, then name sets.
 	Classes []Class  `json:"classes"`
 	Members []Member `json:"members"`
-	Entries []Entry  `json:"entries"` // sorted by class, protocol, port
 	// Names is set for an egress table with domain peers or dns parts.
 	Names *Names `json:"names,omitempty"`
+}
+
+// Class returns the index of an identity's class.
+func (t *Table) Class(identity int) int {
+	i, ok := slices.BinarySearchFunc(t.Members, identity, func(m Member, identity int) int { return m.Identity - identity })
+	if !ok {
+		return 0
+	}
+	return t.Members[i].Class
 }
 
 // Class is a set of identities, or (Names) of learned addresses, that are alike to a table. Its
 // Key says which peers of the table hold for it.
 type Class struct {
-	Key   string `json:"key"`
-	Names bool   `json:"names,omitempty"`
+	Key     string  `json:"key"`
+	Names   bool    `json:"names,omitempty"`
+	Entries []Entry `json:"entries"` // sorted by protocol, port, wider first
 }
 
 // Member puts an identity into a class; both are indexes.
@@ -101,12 +115,11 @@ type Member struct {
 	Class    int `json:"class"`
 }
 
-// Entry is a verdict for a class, a protocol and a range of ports. Proto 0 with ports 0 to 65535
+// Entry is a verdict of a class for a protocol and a range of ports. Proto 0 with ports 0 to 65535
 // stands for every protocol that has no entry of its own, a protocol with ports 0 to 65535 beside
 // narrower entries for every port that has none: narrower beats wider, and of equal width there is
 // one. ICMP has type<<8|code in place of a port.
 type Entry struct {
-	Class   int     `json:"class"`
 	Proto   uint8   `json:"proto"`
 	First   uint16  `json:"first"`
 	Last    uint16  `json:"last"`
@@ -130,8 +143,9 @@ type Verdict struct {
 	Order  uint16 `json:"order"`
 	Log    bool   `json:"log,omitempty"`
 	Reject bool   `json:"reject,omitempty"`
-	// Rule decided: for an allow with an L7 kind it is the first allow in file order.
-	Rule RuleID `json:"rule"`
+	// Rule is the Key of the rule or default that decided: for an allow with an L7 kind it is the
+	// first allow in file order.
+	Rule string `json:"rule"`
 }
 
 // Names is what an egress table says about DNS: which questions may be asked of whom, and which
