@@ -7,39 +7,46 @@ import (
 	"slices"
 
 	"mpol/compiler/program"
-	"mpol/lang/check"
 )
 
-// Sample is two addresses of one cell, alike to every rule.
-type Sample [2]netip.Addr
-
-// Samples returns addresses of every cell into which the prefixes of the module's rules cut the
-// address space, none of them among taken, of the internet where a cell has such. It is for those who
-// must try what a verdict on a workload or the node depends on. Cells of a single address have none.
-func Samples(m *check.Module, taken []netip.Addr) []Sample {
-	return NewSampler(m).Samples(taken)
-}
-
-// Sampler finds samples for one module.
+// Sampler finds addresses of every cell into which the prefixes of some rules cut the address space.
+// It is for those who must try what a verdict on a workload or the node depends on. Cells of a single
+// address are none of its.
 type Sampler struct{ space space }
 
-// NewSampler makes a sampler.
-func NewSampler(m *check.Module) *Sampler {
-	rules := Resolve(m, program.Inventory{})
-	cells, _ := written(&rules)
+// NewSampler makes a sampler for rules.
+func NewSampler(rules *program.Rules) *Sampler {
+	var s Sampler
+	cells, _ := written(rules)
 	slices.SortFunc(cells, comparePrefixes)
-	return &Sampler{space{cells: slices.Compact(cells)}}
+	s.space.cells = slices.Compact(cells)
+	return &s
 }
 
-// Samples is the function of the same name.
-func (s *Sampler) Samples(taken []netip.Addr) []Sample {
-	var out []Sample
+// Samples returns one address of each cell that is not among taken, of the internet where a cell has
+// such.
+func (s *Sampler) Samples(taken []netip.Addr) []netip.Addr {
+	var out []netip.Addr
 	for i, c := range s.space.cells {
 		if found, ok := s.space.sample(i, c, taken); ok {
 			out = append(out, found)
 		}
 	}
 	return out
+}
+
+// Internet returns an address of the internet that is not among taken, in the widest cell that has
+// one; false when there is none.
+func (s *Sampler) Internet(v4 bool, taken []netip.Addr) (netip.Addr, bool) {
+	for i, c := range s.space.cells {
+		if c.Addr().Is4() != v4 {
+			continue
+		}
+		if found, ok := s.space.sample(i, c, taken); ok && !isSpecial(found) {
+			return found, true
+		}
+	}
+	return netip.Addr{}, false
 }
 
 // ordinary are addresses of the internet, far from each other.
@@ -54,37 +61,27 @@ func ordinary() []netip.Addr {
 	return as
 }
 
-// sample finds free addresses of a cell: of the internet, else at its start or behind a narrower cell.
-func (s *space) sample(i int, c netip.Prefix, taken []netip.Addr) (Sample, bool) {
-	starts := []netip.Addr{c.Addr().Next()}
+// sample finds a free address of a cell: of the internet, else at its start or behind a narrower cell.
+func (s *space) sample(i int, c netip.Prefix, taken []netip.Addr) (netip.Addr, bool) {
+	if c.IsSingleIP() {
+		return netip.Addr{}, false
+	}
+	starts := append(ordinary(), c.Addr().Next())
 	for _, d := range s.cells {
 		if d != c && covers(c, d) {
 			starts = append(starts, lastOf(d).Next())
 		}
 	}
 	for _, special := range []bool{false, true} {
-		for _, a := range append(ordinary(), starts...) {
-			if out, ok := s.sampleAt(i, a, special, taken); ok {
-				return out, true
+		for _, a := range starts {
+			for ; a.IsValid() && c.Contains(a) && (special || !isSpecial(a)) && s.cell(a) == i; a = a.Next() {
+				if !slices.Contains(taken, a) {
+					return a, true
+				}
 			}
 		}
 	}
-	return Sample{}, false
-}
-
-// sampleAt finds free neighbours from a on.
-func (s *space) sampleAt(i int, a netip.Addr, special bool, taken []netip.Addr) (out Sample, ok bool) {
-	found := 0
-	for ; a.IsValid() && s.cells[i].Contains(a) && s.cell(a) == i && (special || !isSpecial(a)); a = a.Next() {
-		if slices.Contains(taken, a) {
-			continue
-		}
-		if out[found] = a; found == len(out)-1 {
-			return out, true
-		}
-		found++
-	}
-	return Sample{}, false
+	return netip.Addr{}, false
 }
 
 func isSpecial(a netip.Addr) bool {

@@ -126,9 +126,10 @@ func (p *plan) perform(ctx context.Context, m *check.Module, tests []*check.Test
 	var next, failed atomic.Int64
 	failed.Store(int64(len(tests)))
 	var wait sync.WaitGroup
+	base := policytest.New(m)
 	for range min(p.parallel, len(tests)) {
 		wait.Go(func() {
-			suite := policytest.New(m)
+			suite := base.Clone()
 			for ctx.Err() == nil {
 				i := next.Add(1) - 1
 				if i >= int64(len(tests)) || p.failFast && i > failed.Load() {

@@ -45,10 +45,11 @@ func newJudge(s streams, paths []string, inventory string) (*judge, error) {
 	if set.module == nil {
 		return nil, outcome(exitPolicy)
 	}
-	if len(sc.inv.Resolvers) == 0 {
-		sc.inv.Resolvers = unstated(set.module, sc)
-	}
 	j := &judge{scene: sc, rules: compiler.Resolve(set.module, sc.inv), text: map[string][]byte{}, spans: map[string]diag.Span{}}
+	if len(sc.inv.Resolvers) == 0 {
+		sc.inv.Resolvers = unstated(&j.rules, sc)
+		j.rules.Inventory = sc.inv
+	}
 	j.eval = verdict.New(&j.rules)
 	for _, f := range set.files {
 		j.text[f.Name] = f.Text
@@ -95,7 +96,7 @@ func readLanguage(s streams, paths []string) (*policies, error) {
 
 // unstated returns resolvers of either family for an inventory that states none: addresses of the
 // Internet that no rule tells from others.
-func unstated(m *check.Module, s *scene) []netip.Addr {
+func unstated(rules *program.Rules, s *scene) []netip.Addr {
 	var taken, out []netip.Addr
 	for a := range s.owner {
 		taken = append(taken, a)
@@ -103,13 +104,10 @@ func unstated(m *check.Module, s *scene) []netip.Addr {
 	for _, l := range s.names {
 		taken = append(taken, l.addresses...)
 	}
-	samples := compiler.Samples(m, taken)
+	sampler := compiler.NewSampler(rules)
 	for _, v4 := range []bool{true, false} {
-		i := slices.IndexFunc(samples, func(s compiler.Sample) bool {
-			return s[0].Is4() == v4 && !slices.ContainsFunc(program.SpecialPurpose(), func(p netip.Prefix) bool { return p.Contains(s[0]) })
-		})
-		if i >= 0 {
-			out = append(out, samples[i][0])
+		if a, ok := sampler.Internet(v4, taken); ok {
+			out = append(out, a)
 		}
 	}
 	return out
@@ -118,9 +116,8 @@ func unstated(m *check.Module, s *scene) []netip.Addr {
 // ungoverned returns the workloads about which the policies say nothing, in either direction.
 func (j *judge) ungoverned() []string {
 	var out []string
-	for _, w := range j.rules.Inventory.Workloads {
-		governed := slices.ContainsFunc(j.rules.Policies, func(p program.Policy) bool { return policytest.Selects(p.Subject, &w) })
-		if !governed {
+	for i := range j.rules.Inventory.Workloads {
+		if w := &j.rules.Inventory.Workloads[i]; len(j.eval.Policies(w)) == 0 {
 			out = append(out, w.Name)
 		}
 	}

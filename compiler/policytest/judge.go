@@ -12,25 +12,16 @@ import (
 )
 
 // result makes the result of verdicts that all have to be the line's.
-func (w *world) result(l *check.Assertion, all []tried) Result {
-	worst := all[0]
-	i := slices.IndexFunc(all, func(t tried) bool { return !w.holds(l, t) })
-	if i >= 0 {
-		worst = all[i]
-	}
-	rules := worst.judge.Rules()
-	r := Result{
-		Test: w.test.Name, Status: Pass, Span: l.Span, Got: worst.verdict, Flow: worst.flow, Rules: rules,
-		Egress: newHalf(rules, worst.verdict.Egress), Ingress: newHalf(rules, worst.verdict.Ingress),
-	}
-	if i >= 0 {
-		r.Status, r.Summary = Fail, describe(l, worst)
+func (w *world) result(l *check.Assertion, all *ways) Result {
+	r := Result{Test: w.test.Name, Status: Pass, Span: l.Span, Got: all.first.verdict, Rules: all.first.judge.Rules()}
+	if t := all.wrong; t != nil {
+		r.Status, r.Summary, r.Got, r.Flow, r.Rules = Fail, describe(l, t), t.verdict, &t.flow, t.judge.Rules()
 	}
 	return r
 }
 
 // holds reports whether a verdict is what the line says: the action, by its rule, at its half.
-func (w *world) holds(l *check.Assertion, t tried) bool {
+func (w *world) holds(l *check.Assertion, t *tried) bool {
 	if l.At != nil && !wholly(t.verdict) && !half(t.verdict, *l.At).Exists {
 		return false
 	}
@@ -54,20 +45,22 @@ func wholly(v verdict.Verdict) bool {
 
 // decided reports whether what "by" names speaks for the verdict, or for that on a question before it,
 // as far as that is the line's.
-func decided(l *check.Assertion, t tried) bool {
-	for _, v := range append(t.asked, t.verdict) {
-		if wholly(v) {
-			if l.By == "refused" {
-				return true
-			}
+func decided(l *check.Assertion, t *tried) bool {
+	return speaks(l, t) || slices.ContainsFunc(t.asked, func(q tried) bool { return speaks(l, &q) })
+}
+
+// speaks reports whether what "by" names speaks for one verdict.
+func speaks(l *check.Assertion, t *tried) bool {
+	if wholly(t.verdict) {
+		return l.By == "refused"
+	}
+	rules := t.judge.Rules()
+	for _, d := range []program.Direction{program.Egress, program.Ingress} {
+		if !rests(l, t.verdict, d) {
 			continue
 		}
-		for _, d := range []program.Direction{program.Egress, program.Ingress} {
-			h := half(v, d)
-			if !h.Exists || l.At != nil && *l.At != d || h.Allow != (l.Want == program.Allow) {
-				continue
-			}
-			if slices.ContainsFunc(h.Matching, func(id program.RuleID) bool { return t.judge.Rules().Source(id).Name == l.By }) {
+		for _, id := range half(t.verdict, d).Matching {
+			if rules.Source(id).Name == l.By {
 				return true
 			}
 		}
@@ -75,8 +68,14 @@ func decided(l *check.Assertion, t tried) bool {
 	return false
 }
 
+// rests reports whether a half is one of those about which the line says something, and says that.
+func rests(l *check.Assertion, v verdict.Verdict, d program.Direction) bool {
+	h := half(v, d)
+	return h.Exists && (l.At == nil || *l.At == d) && h.Allow == (l.Want == program.Allow)
+}
+
 // describe says what was expected and what came.
-func describe(l *check.Assertion, t tried) string {
+func describe(l *check.Assertion, t *tried) string {
 	v := t.verdict
 	got := word(allows(l, v))
 	switch {

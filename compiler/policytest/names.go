@@ -36,7 +36,7 @@ type server struct {
 }
 
 // servers returns the resolvers in force: those of the configuration and those that rules name. A
-// resolver that is a workload is whichever party of the test rules believe.
+// resolver that is a workload is whichever parties of the test meet its selector.
 func (w *world) servers(inv *program.Inventory) []server {
 	var out []server
 	for _, a := range inv.Resolvers {
@@ -56,8 +56,11 @@ func (w *world) servers(inv *program.Inventory) []server {
 				for _, a := range inv.Node {
 					ends = append(ends, verdict.End{Addr: a})
 				}
-			default:
+			case program.PeerSelector:
 				for i := range inv.Workloads {
+					if !Meets(p.Selector, &inv.Workloads[i]) {
+						continue
+					}
 					for _, a := range inv.Workloads[i].Addresses {
 						ends = append(ends, verdict.End{Workload: inv.Workloads[i].Name, Addr: a})
 					}
@@ -73,9 +76,21 @@ func (w *world) servers(inv *program.Inventory) []server {
 	return out
 }
 
+// query is a question as one client puts it to every resolver in force.
+type query struct {
+	judge *verdict.Evaluator
+	from  place
+	name  string
+	typ   uint16
+}
+
 // ask judges the question for a name by each resolver in force that the asker can reach by its
 // address.
 func (w *world) ask(judge *verdict.Evaluator, from place, name program.Name, typ uint16) []tried {
+	key := query{judge, from, name.String(), typ}
+	if all, known := w.asked[key]; known {
+		return all
+	}
 	var all []tried
 	for _, s := range w.servers(&judge.Rules().Inventory) {
 		if s.end.Addr.Is4() != from.end.Addr.Is4() || s.end.Addr == from.end.Addr {
@@ -87,6 +102,7 @@ func (w *world) ask(judge *verdict.Evaluator, from place, name program.Name, typ
 		t.verdict = judge.Decide(t.flow)
 		all = append(all, t)
 	}
+	w.asked[key] = all
 	return all
 }
 
@@ -95,10 +111,21 @@ func answered(all []tried) []tried {
 	return slices.DeleteFunc(slices.Clone(all), func(t tried) bool { return t.verdict.Action == verdict.Deny })
 }
 
+// arrival is an address as one client knows it.
+type arrival struct {
+	judge *verdict.Evaluator
+	from  place
+	addr  netip.Addr
+}
+
 // learned returns the answers with an address that a workload has looked up.
 func (w *world) learned(judge *verdict.Evaluator, from place, a netip.Addr) []verdict.Answer {
 	if from.end.Workload == "" && !from.host {
 		return nil
+	}
+	key := arrival{judge, from, a}
+	if out, known := w.answers[key]; known {
+		return out
 	}
 	var out []verdict.Answer
 	for _, given := range w.test.Answers {
@@ -113,6 +140,7 @@ func (w *world) learned(judge *verdict.Evaluator, from place, a netip.Addr) []ve
 			out = append(out, answer)
 		}
 	}
+	w.answers[key] = out
 	return out
 }
 
@@ -123,58 +151,54 @@ func (w *world) named(l *check.Assertion, to check.End, proto uint8, port uint16
 	if i < 0 {
 		return w.unanswered(l, to)
 	}
-	var all []tried
+	var all ways
 	for _, a := range w.test.Answers[i].Addresses {
-		one, err := w.namedAt(l, to, a, proto, port)
-		if err != nil {
+		if err := w.namedAt(l, to, a, proto, port, &all); err != nil {
 			return *err
 		}
-		all = append(all, one...)
 	}
-	if len(all) == 0 {
+	if all.n == 0 {
 		return w.unsure(l, "the client has no address of the family of the answer", "give it an address of IPv4 or of IPv6")
 	}
-	return w.result(l, all)
+	return w.result(l, &all)
 }
 
 // unanswered judges a name for which the test gives no answer: nothing is open if no question for it
 // is allowed, else the line hangs on the answer.
 func (w *world) unanswered(l *check.Assertion, to check.End) Result {
-	var all []tried
-	for _, from := range w.places(l.From, w.from) {
+	var all ways
+	for _, from := range w.places(l.From, w.scope(l.From, to).from) {
 		for _, typ := range []uint16{typeA, typeAAAA} {
 			asked := w.ask(w.with(from, place{}), from, to.Name, typ)
 			if len(answered(asked)) > 0 {
 				return w.unsure(l, "no answer is given for "+to.Name.String(), `state it: given dns "`+to.Name.String()+`" = ADDRESS`)
 			}
-			all = append(all, asked...)
+			for _, t := range asked {
+				w.add(l, t, &all)
+			}
 		}
 	}
-	if len(all) == 0 {
+	if all.n == 0 {
 		return w.unsure(l, "the client has no address of the family of a resolver", "give it an address of IPv4 or of IPv6")
 	}
-	return w.result(l, all)
+	return w.result(l, &all)
 }
 
 // namedAt judges the way to one address of a name, from every place of the client.
-func (w *world) namedAt(l *check.Assertion, to check.End, a netip.Addr, proto uint8, port uint16) ([]tried, *Result) {
-	var all []tried
+func (w *world) namedAt(l *check.Assertion, to check.End, a netip.Addr, proto uint8, port uint16, all *ways) *Result {
 	there := place{end: verdict.End{Addr: a}}
-	for _, from := range w.places(l.From, w.from) {
+	var here ways
+	for _, from := range w.places(l.From, w.scope(l.From, to).from) {
 		if !fits(from, there, proto) {
 			continue
 		}
 		t, err := w.namedFrom(l, to, from, there, proto, port)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, t)
-		if w.holds(l, t) != w.holds(l, all[0]) && from.open {
-			r := w.unsure(l, "the verdict depends on the address of "+openEnd(l, to, t), "state it: `given NAME = { ... } at ADDRESS`")
-			return nil, &r
-		}
+		w.add(l, t, &here, all)
 	}
-	return all, nil
+	return w.open(l, to, &here)
 }
 
 // namedFrom judges the question and, if some resolver may be asked it, the flow.
@@ -184,9 +208,5 @@ func (w *world) namedFrom(l *check.Assertion, to check.End, from, there place, p
 	if len(questions) > 0 && len(allowed) == 0 {
 		return questions[0], nil
 	}
-	t, err := w.try(l, from, there, proto, port)
-	for _, q := range allowed {
-		t.asked = append(t.asked, q.verdict)
-	}
-	return t, err
+	return w.try(l, to, tried{judge: w.with(from, there), from: from, to: there, asked: allowed}, proto, port)
 }

@@ -47,7 +47,6 @@ type Block struct {
 type Line struct {
 	Result
 	Want string // allow or deny
-	Text string // as written
 	// Near are the rules that would have allowed what was denied, if one thing were different.
 	Near []string
 	// Edit is a change of the policies with which the line passes, tried; nil if none is known.
@@ -88,16 +87,16 @@ func (r *Report) place(at, whole diag.Span) {
 
 // NewBlock prepares the report on one test; results are those of its lines.
 func (r *Report) NewBlock(t *check.Test, results []Result, elapsed time.Duration) Block {
-	b := Block{Test: t, Elapsed: elapsed}
+	b := Block{Test: t, Elapsed: elapsed, Lines: make([]Line, 0, len(results))}
 	for i, res := range results {
-		l := Line{Result: res, Text: r.written(res.Span)}
+		l := Line{Result: res}
 		if i < len(t.Lines) {
 			l.Want = t.Lines[i].Want.String()
 		}
-		if res.Status == Fail && l.Want == program.Allow.String() && res.Rules != nil {
+		if res.Status == Fail && l.Want == program.Allow.String() {
 			for _, d := range []program.Direction{program.Egress, program.Ingress} {
 				if h := half(res.Got, d); h.Exists && !h.Allow {
-					l.Near = append(l.Near, Near(res.Rules, res.Flow, d)...)
+					l.Near = append(l.Near, Near(res.Rules, *res.Flow, d)...)
 				}
 			}
 		}

@@ -16,7 +16,7 @@ import (
 // Edits returns changes of one rule, port, peer or pattern each that may make a failed line pass, the
 // smallest first. None of them has been tried: whoever shows one applies it and runs the tests.
 func (r *Report) Edits(m *check.Module, t *check.Test, l *check.Assertion, res Result) []Edit {
-	if res.Status != Fail || res.Rules == nil {
+	if res.Status != Fail {
 		return nil
 	}
 	e := editor{text: r.Text, module: m, test: t, line: l, result: res}
@@ -69,7 +69,7 @@ func (e *editor) find(id program.RuleID) (*check.Policy, *check.Block, *check.Ru
 // widen makes a rule speak of the flow too, adds one, or takes away a deny.
 func (e *editor) widen(d program.Direction, h verdict.Half) {
 	e.takeAway(d, h)
-	for _, step := range Walk(e.result.Rules, e.result.Flow, d) {
+	for _, step := range Walk(e.result.Rules, *e.result.Flow, d) {
 		for _, ps := range step.Policies {
 			for _, rs := range ps.Rules {
 				p, _, r := e.find(rs.Rule.ID)
@@ -104,7 +104,7 @@ func (e *editor) narrow(d program.Direction, h verdict.Half) {
 		peer := e.peer(p, d)
 		e.insert(r.PeersSpan, " except "+peer, fmt.Sprintf("except %s from %s", peer, e.result.Rules.Source(id).Name))
 	}
-	for _, step := range Walk(e.result.Rules, e.result.Flow, d) {
+	for _, step := range Walk(e.result.Rules, *e.result.Flow, d) {
 		for _, ps := range step.Policies {
 			e.addRule(ps, d, program.Deny)
 		}

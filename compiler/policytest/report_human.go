@@ -37,7 +37,9 @@ func (r *Report) Diagnostics() diag.List {
 		for _, l := range b.Lines {
 			if l.Status != Pass && !b.Test.Todo {
 				d := l.diagnostic()
-				d.Related = append(r.related(program.Egress, l.Egress), r.related(program.Ingress, l.Ingress)...)
+				for half, h := range l.halves() {
+					d.Related = append(d.Related, r.related(half, h))
+				}
 				list = append(list, d)
 			}
 		}
@@ -59,17 +61,14 @@ func (l *Line) diagnostic() diag.Diagnostic {
 	return d
 }
 
-// related says what a half says and where; nothing for a half that does not exist.
-func (r *Report) related(d program.Direction, h Half) []diag.Related {
-	if h.Verdict == "" {
-		return nil
-	}
+// related says what a half says and where.
+func (r *Report) related(d program.Direction, h Half) diag.Related {
 	at, ok := r.span(h.Source)
 	if !ok {
 		p := diag.Pos{Line: h.Source.Line, Column: h.Source.Column}
 		at = diag.Span{File: h.Source.File, Start: p, End: p}
 	}
-	return []diag.Related{{Span: at, Summary: fmt.Sprintf("%s: %s by %s", d, h.Verdict, h.Rule)}}
+	return diag.Related{Span: at, Summary: fmt.Sprintf("%s: %s by %s", d, h.Verdict, h.Rule)}
 }
 
 // WriteHuman writes for a terminal each line that did not pass: what was expected and what came, the

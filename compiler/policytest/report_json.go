@@ -58,7 +58,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	for _, b := range r.Blocks {
 		for _, l := range b.Lines {
 			j := jsonLine{
-				Test: b.Test.Name, File: l.Span.File, Line: l.Span.Start.Line, Text: l.Text, Status: l.Status.String(),
+				Test: b.Test.Name, File: l.Span.File, Line: l.Span.Start.Line, Text: r.written(l.Span), Status: l.Status.String(),
 				Todo: b.Test.Todo, Expected: l.Want, Summary: l.Summary, Help: l.Help, Halves: []jsonHalf{}, Near: []string{},
 			}
 			j.Near = append(j.Near, l.Near...)
@@ -122,7 +122,7 @@ func (r *Report) WriteGitLab(w io.Writer) error {
 			if l.Status == Pass || b.Test.Todo {
 				continue
 			}
-			add(l.diagnostic(), b.Test.Name+"\x00"+l.Text)
+			add(l.diagnostic(), b.Test.Name+"\x00"+r.written(l.Span))
 		}
 	}
 	enc := json.NewEncoder(w)

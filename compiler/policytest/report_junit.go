@@ -61,7 +61,7 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 		s := junitSuite{Name: xmlText(b.Test.Package + ": " + b.Test.Name), Tests: len(b.Lines), Time: seconds(b.Elapsed)}
 		for _, l := range b.Lines {
 			c := junitCase{
-				Name: xmlText(fmt.Sprintf("%d: %s", l.Span.Start.Line, l.Text)), Class: xmlText(l.Span.File), Time: seconds(0),
+				Name: xmlText(fmt.Sprintf("%d: %s", l.Span.Start.Line, r.written(l.Span))), Class: xmlText(l.Span.File), Time: seconds(0),
 			}
 			var body strings.Builder
 			if err := r.humanLine(&body, &l, false); err != nil {

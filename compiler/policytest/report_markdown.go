@@ -5,24 +5,9 @@ package policytest
 import (
 	"fmt"
 	"io"
-	"iter"
 	"strings"
 	"unicode"
-
-	"mpol/compiler/program"
 )
-
-// halves yields the halves that exist, egress first.
-func (l *Line) halves() iter.Seq2[program.Direction, Half] {
-	return func(yield func(program.Direction, Half) bool) {
-		if l.Egress.Verdict != "" && !yield(program.Egress, l.Egress) {
-			return
-		}
-		if l.Ingress.Verdict != "" {
-			yield(program.Ingress, l.Ingress)
-		}
-	}
-}
 
 // WriteMarkdown writes a summary for a page such as that of a CI job: a table of the tests and what
 // failed in them.
@@ -53,7 +38,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 			if l.Status == Pass || block.Test.Todo {
 				continue
 			}
-			fmt.Fprintf(&b, "\n### %s\n\n%s\n\n", cell(l.Span.String()), fence(l.Text))
+			fmt.Fprintf(&b, "\n### %s\n\n%s\n\n", cell(l.Span.String()), fence(r.written(l.Span)))
 			fmt.Fprintf(&b, "%s\n\n", cell(l.Summary))
 			for d, h := range l.halves() {
 				fmt.Fprintf(&b, "- %s: %s by %s, %s\n", d, h.Verdict, cell(h.Rule), cell(h.Source.String()))

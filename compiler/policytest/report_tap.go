@@ -40,7 +40,7 @@ func (r *Report) WriteTAP(w io.Writer) error {
 			if l.Status != Pass {
 				word = "not ok"
 			}
-			fmt.Fprintf(&b, "%s %d - %s", word, n, tapText(fmt.Sprintf("%s: %s", block.Test.Name, l.Text)))
+			fmt.Fprintf(&b, "%s %d - %s", word, n, tapText(fmt.Sprintf("%s: %s", block.Test.Name, r.written(l.Span))))
 			if block.Test.Todo {
 				b.WriteString(" # TODO")
 			}

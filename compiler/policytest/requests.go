@@ -29,46 +29,48 @@ func (c content) of(f verdict.Flow) verdict.Flow {
 
 // contents returns the requests that a line may mean, none when it states none. A line states no
 // version of HTTP, and perhaps no type of a question.
-func (w *world) contents(l *check.Assertion) []content {
+func (w *world) contents(l *check.Assertion, to check.End) []content {
 	switch {
 	case l.HTTP != nil:
-		methods := []string{l.HTTP.Method}
-		if l.HTTP.Any {
-			methods = w.requests.methods
-		}
-		var out []content
-		versions := []bool{false, true}
-		if !w.requests.versions {
-			versions = versions[:1]
-		}
-		for _, two := range versions {
-			for _, m := range methods {
-				c := content{summary: "the verdict depends on the method", help: "state it in place of `any`"}
-				c.http = &verdict.HTTP{Method: m, Path: l.HTTP.Path, Host: l.HTTP.Host, Upgrade: l.HTTP.Upgrade, Two: two}
-				for _, h := range l.HTTP.Headers {
-					c.http.Headers = append(c.http.Headers, verdict.Header{Name: h.Name, Value: h.Value})
-				}
-				if two {
-					c.summary, c.help = "the verdict depends on the version of HTTP", "write `grpc \"SERVICE/METHOD\"` for a call over HTTP/2"
-				}
-				out = append(out, c)
-			}
-		}
-		return out
+		return w.scope(l.From, to).asks().stated(l.HTTP)
 	case l.GRPC != nil:
 		var out []content
-		for _, m := range w.requests.calls(*l.GRPC) {
+		for _, m := range w.scope(l.From, to).asks().calls(*l.GRPC) {
 			out = append(out, content{
 				http: verdict.GRPC(l.GRPC.Service, m), summary: "the verdict depends on the method", help: "state it in place of `*`",
 			})
 		}
 		return out
 	case l.DNS != nil:
-		return w.requests.questions(l)
+		return w.scope(l.From, to).asks().questions(l)
 	case l.SNI != "":
 		return []content{{tls: &verdict.TLS{ServerName: l.SNI, Present: true}}}
 	}
 	return nil
+}
+
+// stated returns the requests that one as stated may mean.
+func (rs *requests) stated(r *check.Request) []content {
+	methods := []string{r.Method}
+	if r.Any {
+		methods = rs.methods
+	}
+	headers := make([]verdict.Header, len(r.Headers))
+	for i, h := range r.Headers {
+		headers[i] = verdict.Header{Name: h.Name, Value: h.Value}
+	}
+	var out []content
+	add := func(two bool, summary, help string) {
+		for _, m := range methods {
+			request := &verdict.HTTP{Method: m, Path: r.Path, Host: r.Host, Upgrade: r.Upgrade, Two: two, Headers: headers}
+			out = append(out, content{http: request, summary: summary, help: help})
+		}
+	}
+	add(false, "the verdict depends on the method", "state it in place of `any`")
+	if rs.versions {
+		add(true, "the verdict depends on the version of HTTP", "write `grpc \"SERVICE/METHOD\"` for a call over HTTP/2")
+	}
+	return out
 }
 
 // questions returns the questions that a line may mean: without a type those for addresses or, to be
@@ -118,13 +120,13 @@ func (rs *requests) every(kind program.L7Kind) []content {
 
 const unnamedHost = "name-that-no-rule-names.invalid"
 
-func newRequests(rules *program.Rules) requests {
-	rs := requests{
+func newRequests(rules []*program.Rule) *requests {
+	rs := &requests{
 		methods: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "SOURCE"},
 		types:   []uint16{typeA, typeTXT},
 	}
 	names := []program.NamePattern{unnamedHost}
-	each(rules, func(r *program.Rule) {
+	for _, r := range rules {
 		for _, p := range r.Peers.Include {
 			if p.Kind == program.PeerDomain {
 				names = append(names, slices.Concat(p.Domain.Patterns, p.Domain.Except, p.Domain.Aliases)...)
@@ -134,7 +136,7 @@ func newRequests(rules *program.Rules) requests {
 			names = append(names, p.For...)
 		}
 		if r.L7 == nil {
-			return
+			continue
 		}
 		names = slices.Concat(names, r.L7.SNI, r.L7.DNS)
 		rs.types = append(rs.types, r.L7.Types...)
@@ -150,7 +152,7 @@ func newRequests(rules *program.Rules) requests {
 				rs.grpc = append(rs.grpc, g.Method)
 			}
 		}
-	})
+	}
 	slices.Sort(rs.methods)
 	rs.methods = slices.DeleteFunc(slices.Compact(rs.methods), func(m string) bool {
 		return m == "CONNECT" || !verdict.IsMessage(&verdict.HTTP{Method: m})
@@ -186,7 +188,7 @@ func nameOf(p program.NamePattern) string {
 
 // requested makes the requests: one that no rule names, and for every line one that it matches and
 // those that miss it by a header.
-func (rs *requests) requested(rules *program.Rules) {
+func (rs *requests) requested(rules []*program.Rule) {
 	add := func(h verdict.HTTP) {
 		rs.http = append(rs.http, content{
 			http: &h, summary: "the verdict depends on the request: the flow must speak http", help: "state it, for instance `GET \"/\"`",
@@ -195,9 +197,9 @@ func (rs *requests) requested(rules *program.Rules) {
 	for _, m := range rs.methods {
 		add(verdict.HTTP{Method: m, Path: "/path-that-no-rule-names"})
 	}
-	each(rules, func(r *program.Rule) {
+	for _, r := range rules {
 		if r.L7 == nil {
-			return
+			continue
 		}
 		for _, g := range r.L7.GRPC {
 			for _, m := range rs.calls(g) {
@@ -209,7 +211,7 @@ func (rs *requests) requested(rules *program.Rules) {
 				add(h)
 			}
 		}
-	})
+	}
 }
 
 // matching returns requests that a line matches, and those with other lines of its headers.

@@ -3,6 +3,8 @@
 package policytest
 
 import (
+	"iter"
+
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
 	"mpol/lang/diag"
@@ -30,12 +32,11 @@ type Result struct {
 	// empty for a pass. Help is what to write, or empty.
 	Summary string
 	Help    string
-	// Got is the verdict that decided: of a pass the first one, else the one that is wrong. Egress
-	// and Ingress say where its halves come from; empty for a half that does not exist.
-	Got             verdict.Verdict
-	Egress, Ingress Half
-	// Flow is what Got is the verdict on, by Rules with the addresses of the line; nil of an Error.
-	Flow  verdict.Flow
+	// Got is the verdict that decided: of a pass the first one, else the one that is wrong.
+	Got verdict.Verdict
+	// Flow is what Got is the verdict on, by Rules with the addresses of the line; nil unless the line
+	// failed.
+	Flow  *verdict.Flow
 	Rules *program.Rules
 }
 
@@ -46,12 +47,25 @@ type Half struct {
 	Source  program.Source
 }
 
-func newHalf(rules *program.Rules, h verdict.Half) Half {
+// Half says where a half of Got comes from; it is empty for one that does not exist.
+func (r *Result) Half(d program.Direction) Half {
+	h := half(r.Got, d)
 	if !h.Exists {
 		return Half{}
 	}
-	s := rules.Source(h.Rule)
+	s := r.Rules.Source(h.Rule)
 	return Half{Verdict: word(h.Allow), Rule: s.Name, Source: s}
+}
+
+// halves yields the halves of Got that exist, egress first.
+func (r *Result) halves() iter.Seq2[program.Direction, Half] {
+	return func(yield func(program.Direction, Half) bool) {
+		for _, d := range []program.Direction{program.Egress, program.Ingress} {
+			if h := r.Half(d); h.Verdict != "" && !yield(d, h) {
+				return
+			}
+		}
+	}
 }
 
 func word(allow bool) string {

@@ -3,7 +3,6 @@
 package policytest
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -43,83 +42,23 @@ func (s *Suite) Run(t *check.Test) []Result {
 
 // line judges one line: each destination at each port.
 func (w *world) line(l *check.Assertion) Result {
-	r := Result{Test: w.test.Name, Status: Pass, Span: l.Span}
+	var r Result
 	first := true
 	for _, to := range l.To {
-		for _, l4 := range w.protocols(l.L4) {
-			for _, port := range w.ports(l4) {
+		scope := w.scope(l.From, to)
+		for _, l4 := range scope.protocols(l.L4) {
+			for _, port := range scope.ports(l4) {
 				one := w.flows(l, to, l4.Proto, port)
-				if one.Status == Error || one.Status < r.Status || first {
-					r, first = one, false
+				if one.Status == Error {
+					return one
 				}
-				if r.Status == Error {
-					return r
+				if first || one.Status < r.Status {
+					r, first = one, false
 				}
 			}
 		}
 	}
 	return r
-}
-
-// unnamed is a protocol that stands for those that no rule names: one for experiments (RFC 3692).
-const unnamed = 253
-
-// protocols returns l4s with each "any" as the protocols that rules may tell apart.
-func (w *world) protocols(l4s []program.L4) []program.L4 {
-	var out []program.L4
-	for _, l := range l4s {
-		if !l.Any {
-			out = append(out, l)
-			continue
-		}
-		protos := []uint8{program.ProtoTCP, program.ProtoUDP, program.ProtoICMP, program.ProtoICMPv6, unnamed}
-		each(w.judge.Rules(), func(r *program.Rule) {
-			for _, l := range r.L4 {
-				if !l.Any {
-					protos = append(protos, l.Proto)
-				}
-			}
-		})
-		slices.Sort(protos)
-		for _, p := range slices.Compact(protos) {
-			out = append(out, program.L4{Proto: p, Last: 0xffff})
-		}
-	}
-	return out
-}
-
-// ports returns the first port of l and every other at which what the rules say may change: the
-// ports between are alike.
-func (w *world) ports(l program.L4) []uint16 {
-	ports := []uint16{l.First}
-	if l.First == l.Last {
-		return ports
-	}
-	add := func(p int) {
-		if p > int(l.First) && p <= int(l.Last) {
-			ports = append(ports, uint16(p))
-		}
-	}
-	cut := func(x program.L4) {
-		if x.Proto == l.Proto && !x.Any {
-			add(int(x.First))
-			add(int(x.Last) + 1)
-		}
-	}
-	add(portDNS)
-	add(portDNS + 1)
-	each(w.judge.Rules(), func(r *program.Rule) {
-		for _, x := range r.L4 {
-			cut(x)
-		}
-	})
-	for _, r := range w.resolvers {
-		for _, x := range r.L4 {
-			cut(x)
-		}
-	}
-	slices.Sort(ports)
-	return slices.Compact(ports)
 }
 
 func (w *world) unsure(l *check.Assertion, summary, help string) Result {
@@ -132,8 +71,38 @@ type tried struct {
 	from, to place
 	flow     verdict.Flow // as far as it was judged
 	verdict  verdict.Verdict
-	asked    []verdict.Verdict // on the questions that led to the flow's address
+	asked    []tried // the questions that led to the flow's address
+	holds    bool    // it is what the line says
 }
+
+// ways are verdicts of which all have to be the line's.
+type ways struct {
+	n     int
+	first tried
+	// wrong is the first that is not what the line says, other the first that is so and the first of
+	// all is not, or the other way round, with an end that is open; nil if there is none.
+	wrong, other *tried
+}
+
+// add adds a verdict to some of them.
+func (w *world) add(l *check.Assertion, t tried, to ...*ways) {
+	t.holds = w.holds(l, &t)
+	for _, all := range to {
+		if all.n == 0 {
+			all.first = t
+		}
+		all.n++
+		if !t.holds && all.wrong == nil {
+			all.wrong = copied(t)
+		}
+		if t.holds != all.first.holds && (t.from.open || t.to.open) && all.other == nil {
+			all.other = copied(t)
+		}
+	}
+}
+
+// copied is a place of its own for a verdict, which most verdicts do not need.
+func copied(t tried) *tried { return &t }
 
 // fits reports whether two places may have a flow of a protocol.
 func fits(a, b place, proto uint8) bool {
@@ -147,34 +116,43 @@ func (w *world) flows(l *check.Assertion, to check.End, proto uint8, port uint16
 	if to.Name != nil {
 		return w.named(l, to, proto, port)
 	}
-	var all []tried
-	for _, b := range w.places(to, w.to) {
-		for _, a := range w.places(l.From, w.from) {
+	var all ways
+	scope := w.scope(l.From, to)
+	from := w.places(l.From, scope.from)
+	for _, b := range w.places(to, scope.to) {
+		for _, a := range from {
 			if !fits(a, b, proto) {
 				continue
 			}
-			t, unsure := w.try(l, a, b, proto, port)
+			t, unsure := w.try(l, to, tried{judge: w.with(a, b), from: a, to: b}, proto, port)
 			if unsure != nil {
 				return *unsure
 			}
-			all = append(all, t)
+			w.add(l, t, &all)
 		}
 	}
-	if len(all) == 0 {
+	if all.n == 0 {
 		if slices.ContainsFunc(l.L4, func(x program.L4) bool { return x.Any }) {
 			return Result{Test: w.test.Name, Status: Pass, Span: l.Span} // a protocol of the other family
 		}
 		return w.unsure(l, "the two ends have no addresses of one family", "give both an address of IPv4 or of IPv6")
 	}
-	for _, t := range all {
-		if w.holds(l, t) != w.holds(l, all[0]) && (t.from.open || t.to.open) {
-			return w.unsure(l, fmt.Sprintf("the verdict depends on the address of %s", openEnd(l, to, t)), "state it: `given NAME = { ... } at ADDRESS`")
-		}
+	if unsure := w.open(l, to, &all); unsure != nil {
+		return *unsure
 	}
-	return w.result(l, all)
+	return w.result(l, &all)
 }
 
-func openEnd(l *check.Assertion, to check.End, t tried) string {
+// open says that a line hangs on an address that the test does not state; nil if it does not.
+func (w *world) open(l *check.Assertion, to check.End, all *ways) *Result {
+	if all.other == nil {
+		return nil
+	}
+	r := w.unsure(l, "the verdict depends on the address of "+openEnd(l, to, all.other), "state it: `given NAME = { ... } at ADDRESS`")
+	return &r
+}
+
+func openEnd(l *check.Assertion, to check.End, t *tried) string {
 	name := func(e check.End) string {
 		if e.Host {
 			return "host"
@@ -190,26 +168,29 @@ func openEnd(l *check.Assertion, to check.End, t tried) string {
 	return name(to)
 }
 
-// try judges one flow between two places in every way in which its content may be: with the request
-// of the line or, without one, bare and with every request. The result is not nil when the line does
-// not say enough.
-func (w *world) try(l *check.Assertion, a, b place, proto uint8, port uint16) (tried, *Result) {
-	t := tried{judge: w.with(a, b), from: a, to: b}
-	t.flow = verdict.Flow{From: a.end, To: b.end, Proto: proto, Port: port}
-	t.flow.Answers = w.learned(t.judge, a, b.end.Addr)
-	contents := w.contents(l)
+// try judges one flow between the two places of t in every way in which its content may be: with the
+// request of the line or, without one, bare and with every request. The result is not nil when the line
+// does not say enough.
+func (w *world) try(l *check.Assertion, to check.End, t tried, proto uint8, port uint16) (tried, *Result) {
+	t.flow = verdict.Flow{From: t.from.end, To: t.to.end, Proto: proto, Port: port}
+	t.flow.Answers = w.learned(t.judge, t.from, t.to.end.Addr)
+	contents := w.contents(l, to)
 	stated := len(contents) > 0
 	if !stated {
 		t.verdict = t.judge.Decide(t.flow)
 		if t.verdict.Action != verdict.Redirect || l.At != nil && half(t.verdict, *l.At).L7 == program.L7None {
 			return t, nil
 		}
-		contents = w.requests.every(t.verdict.L7)
+		contents = w.scope(l.From, to).asks().every(t.verdict.L7)
 	} else {
 		t.flow = contents[0].of(t.flow)
 		t.verdict = t.judge.Decide(t.flow)
 		contents = contents[1:]
 	}
+	if len(contents) == 0 {
+		return t, nil
+	}
+	holds := w.holds(l, &t)
 	for _, c := range contents {
 		one := t
 		one.flow = c.of(t.flow)
@@ -217,7 +198,7 @@ func (w *world) try(l *check.Assertion, a, b place, proto uint8, port uint16) (t
 		if !stated && one.verdict.Reason == verdict.Refused {
 			continue // whatever the rules
 		}
-		if w.holds(l, one) != w.holds(l, t) {
+		if w.holds(l, &one) != holds {
 			r := w.unsure(l, c.summary, c.help)
 			return t, &r
 		}

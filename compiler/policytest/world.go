@@ -14,11 +14,10 @@ import (
 )
 
 // Suite runs the tests of one module, one by one; it holds what they share. It is not safe for
-// concurrent use: each goroutine wants one of its own.
+// concurrent use: each goroutine wants one of its own, a Clone.
 type Suite struct {
-	judge    *verdict.Evaluator // of an inventory without anybody
-	sampler  *compiler.Sampler
-	requests requests
+	judge   *verdict.Evaluator // of an inventory without anybody
+	sampler *compiler.Sampler
 	// resolvers are those that rules name, beside "node".
 	resolvers []program.Resolver
 }
@@ -26,56 +25,62 @@ type Suite struct {
 // New makes a suite of a module without errors.
 func New(m *check.Module) *Suite {
 	rules := compiler.Resolve(m, program.Inventory{})
-	s := &Suite{judge: verdict.New(&rules), sampler: compiler.NewSampler(m), requests: newRequests(&rules)}
-	each(&rules, func(r *program.Rule) {
-		for _, x := range r.Resolvers {
-			if !x.Node && !slices.ContainsFunc(s.resolvers, func(y program.Resolver) bool { return x.Name == y.Name }) {
-				s.resolvers = append(s.resolvers, x)
+	s := &Suite{judge: verdict.New(&rules), sampler: compiler.NewSampler(&rules)}
+	for i := range rules.Policies {
+		if b := rules.Policies[i].Egress; b != nil {
+			for j := range b.Rules {
+				s.resolve(b.Rules[j].Resolvers)
 			}
 		}
-	})
+	}
 	return s
 }
 
-// each calls f with every rule, in file order of the policies.
-func each(rules *program.Rules, f func(*program.Rule)) {
-	for i := range rules.Policies {
-		for _, b := range []*program.Block{rules.Policies[i].Egress, rules.Policies[i].Ingress} {
-			if b == nil {
-				continue
-			}
-			for j := range b.Rules {
-				f(&b.Rules[j])
-			}
+// resolve adds resolvers that a rule names.
+func (s *Suite) resolve(resolvers []program.Resolver) {
+	for _, x := range resolvers {
+		if !x.Node && !slices.ContainsFunc(s.resolvers, func(y program.Resolver) bool { return x.Name == y.Name }) {
+			s.resolvers = append(s.resolvers, x)
 		}
 	}
 }
 
-// world is what one test gives, before the ends of a line have addresses.
+// Clone returns a suite of the same module for another goroutine.
+func (s *Suite) Clone() *Suite {
+	clone := *s
+	clone.judge = verdict.New(s.judge.Rules())
+	return &clone
+}
+
+// world is what one test gives, before the ends of a line have addresses, with all that its lines
+// share.
 type world struct {
 	*Suite
-	test *check.Test
-	inv  program.Inventory
-	// from and to are addresses for an end that has none: one in each prefix that rules tell from
-	// others and in which a workload may live.
-	from, to []netip.Addr
-	scenes   map[[2]place]*verdict.Evaluator
+	test    *check.Test
+	inv     program.Inventory
+	taken   []netip.Addr // that the test names, and those of the resolvers
+	parties map[string]*check.Party
+	scopes  map[[2]string]*scope
+	scenes  map[[2]place]*verdict.Evaluator
+	asked   map[query][]tried
+	answers map[arrival][]verdict.Answer
 }
 
 func (s *Suite) world(t *check.Test) *world {
-	w := &world{Suite: s, test: t, scenes: make(map[[2]place]*verdict.Evaluator)}
-	taken := w.stated()
+	w := &world{
+		Suite: s, test: t, parties: make(map[string]*check.Party), scopes: make(map[[2]string]*scope),
+		scenes: make(map[[2]place]*verdict.Evaluator), asked: make(map[query][]tried), answers: make(map[arrival][]verdict.Answer),
+	}
+	w.taken = w.stated()
 	for _, v4 := range []bool{true, false} {
-		free := s.samples(taken)
-		i := slices.IndexFunc(free, func(s compiler.Sample) bool { return s[0].Is4() == v4 && !special(s[0]) })
-		if i >= 0 {
-			w.inv.Resolvers = append(w.inv.Resolvers, free[i][0])
+		if a, ok := s.sampler.Internet(v4, w.taken); ok {
+			w.inv.Resolvers = append(w.inv.Resolvers, a)
 		}
 	}
-	for _, s := range s.samples(append(taken, w.inv.Resolvers...)) {
-		w.from, w.to = append(w.from, s[0]), append(w.to, s[1])
-	}
-	for _, p := range t.Parties {
+	w.taken = append(w.taken, w.inv.Resolvers...)
+	for i := range t.Parties {
+		p := &t.Parties[i]
+		w.parties[p.Name] = p
 		if !p.Outside {
 			w.inv.Workloads = append(w.inv.Workloads, program.Workload{
 				Name: p.Name, Labels: p.Labels, Addresses: p.Addresses, Interface: p.Name,
@@ -84,21 +89,6 @@ func (s *Suite) world(t *check.Test) *world {
 	}
 	slices.SortFunc(w.inv.Workloads, func(a, b program.Workload) int { return cmp.Compare(a.Name, b.Name) })
 	return w
-}
-
-// samples are addresses that a workload or node may well have. A verdict that hangs on others, such
-// as the address of a metadata service, does not make a line uncertain.
-func (s *Suite) samples(taken []netip.Addr) []compiler.Sample {
-	return slices.DeleteFunc(s.sampler.Samples(taken), func(s compiler.Sample) bool {
-		return special(s[0]) && !s[0].IsPrivate() && !shared().Contains(s[0])
-	})
-}
-
-// shared is the block of RFC 6598, private in all but name.
-func shared() netip.Prefix { return netip.MustParsePrefix("100.64.0.0/10") }
-
-func special(a netip.Addr) bool {
-	return slices.ContainsFunc(program.SpecialPurpose(), func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // stated returns every address that the test names.
@@ -131,33 +121,29 @@ type place struct {
 	open bool
 }
 
-// places returns where an end that is no name may be.
+// places returns where an end that is no name may be; spare are addresses for one that has none.
 func (w *world) places(e check.End, spare []netip.Addr) []place {
-	var out []place
-	add := func(workload string, host, open bool, as []netip.Addr) {
-		for _, a := range as {
-			out = append(out, place{verdict.End{Workload: workload, Addr: a}, host, open})
-		}
-	}
+	one := place{host: e.Host, open: e.Host}
+	at := spare
 	switch {
 	case e.Host:
-		add("", true, true, spare)
 	case e.Node:
-		add("", false, false, w.inv.Resolvers)
+		at = w.inv.Resolvers
 	case e.Party == "":
-		add("", false, false, []netip.Addr{e.Addr})
+		at = []netip.Addr{e.Addr}
 	default:
-		for _, p := range w.test.Parties {
-			switch {
-			case p.Name != e.Party:
-			case p.Outside:
-				add("", false, false, p.Addresses)
-			case len(p.Addresses) > 0:
-				add(p.Name, false, false, p.Addresses)
-			default:
-				add(p.Name, false, true, spare)
-			}
+		p := w.parties[e.Party]
+		if !p.Outside {
+			one.end.Workload = p.Name
 		}
+		if one.open = len(p.Addresses) == 0; !one.open {
+			at = p.Addresses
+		}
+	}
+	out := make([]place, len(at))
+	for i, a := range at {
+		out[i] = one
+		out[i].end.Addr = a
 	}
 	return out
 }

@@ -152,18 +152,29 @@ func (e *Evaluator) newSearch(d program.Direction, w *program.Workload) *search 
 // blocksOf returns, tier by tier, the blocks of the policies that select a subject.
 func (e *Evaluator) blocksOf(d program.Direction, w *program.Workload) [][]*program.Block {
 	blocks := make([][]*program.Block, len(e.rules.Tiers))
-	policies := slices.Clone(e.byElse)
-	for _, l := range labelsOf(w) {
-		policies = append(policies, e.byLabel[l]...)
-	}
-	slices.Sort(policies)
-	for _, i := range slices.Compact(policies) {
-		p := &e.rules.Policies[i]
-		if b := e.block(p, d); b != nil && governs(p.Subject, w) {
+	for _, p := range e.Policies(w) {
+		if b := e.block(p, d); b != nil {
 			blocks[p.Tier] = append(blocks[p.Tier], b)
 		}
 	}
 	return blocks
+}
+
+// Policies returns those that select a workload or, for nil, the host, in file order; of their rules
+// alone what is said of its flows can hang, beside those of the other end.
+func (e *Evaluator) Policies(w *program.Workload) []*program.Policy {
+	candidates := slices.Clone(e.byElse)
+	for _, l := range labelsOf(w) {
+		candidates = append(candidates, e.byLabel[l]...)
+	}
+	slices.Sort(candidates)
+	var out []*program.Policy
+	for _, i := range slices.Compact(candidates) {
+		if p := &e.rules.Policies[i]; governs(p.Subject, w) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // says returns the rules of blocks that count, in file order.
