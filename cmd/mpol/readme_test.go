@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -15,18 +16,49 @@ import (
 
 const root = "../.."
 
-// TestReadme runs what README.md shows. A fenced block "LANGUAGE NAME" is a file of that name;
-// in a block "console" each line that begins with "$ " is run by the shell in a folder with these
-// files and the repository's policies, and what follows is what it prints, to stdout and stderr alike.
-func TestReadme(t *testing.T) {
-	path := filepath.Join(root, "README.md")
+// TestReadme runs what README.md shows.
+func TestReadme(t *testing.T) { showcase(t, "README.md", "policies") }
+
+// TestCI runs what docs/ci.md shows, with an example's policies as the reader's, and the steps of its
+// pipelines.
+func TestCI(t *testing.T) {
+	folder := showcase(t, "docs/ci.md", "policies/examples/shop")
+	for _, pipeline := range []string{".github/workflows/policies.yml", ".gitlab-ci.yml"} {
+		text, err := os.ReadFile(filepath.Join(folder, pipeline))
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := regexp.MustCompile(`(?m)- (?:run: )?(mpol .*)$`).FindAllStringSubmatch(string(text), -1)
+		if len(steps) == 0 {
+			t.Errorf("%s has no step", pipeline)
+		}
+		for _, s := range steps {
+			if out, err := shell(t, folder, s[1]).CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %v\n%s", pipeline, s[1], err, out)
+			}
+		}
+	}
+	for _, report := range []string{"summary.md", "report.xml", "quality.json", "policies.sarif"} {
+		if info, err := os.Stat(filepath.Join(folder, report)); err != nil || info.Size() == 0 {
+			t.Errorf("the pipelines leave no %s: %v", report, err)
+		}
+	}
+}
+
+// showcase runs what a page shows and returns the folder in which it did. A fenced block "LANGUAGE
+// NAME" is a file of that name; in a block "console" each line that begins with "$ " is run by the
+// shell in a folder with these files and, as "policies", the given folder of the repository; what
+// follows is what it prints, to stdout and stderr alike.
+func showcase(t *testing.T, page, policies string) string {
+	path := filepath.Join(root, page)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := splitFences(string(text))
-	bin, folder := build(t), t.TempDir()
-	if err := os.CopyFS(filepath.Join(folder, "policies"), os.DirFS(filepath.Join(root, "policies"))); err != nil {
+	parts, folder := splitFences(string(text)), t.TempDir()
+	t.Setenv("PATH", build(t)+":"+os.Getenv("PATH"))
+	t.Setenv("GITHUB_STEP_SUMMARY", filepath.Join(folder, "summary.md"))
+	if err := os.CopyFS(filepath.Join(folder, "policies"), os.DirFS(filepath.Join(root, policies))); err != nil {
 		t.Fatal(err)
 	}
 	ran := 0
@@ -34,26 +66,31 @@ func TestReadme(t *testing.T) {
 		lang, name, _ := strings.Cut(p.info, " ")
 		switch {
 		case name != "":
-			if err := os.WriteFile(filepath.Join(folder, name), []byte(p.text), 0o600); err != nil {
+			file := filepath.Join(folder, name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(p.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		case lang == "console":
-			got := replay(t, bin, folder, p.text)
+			got := replay(t, folder, p.text)
 			if diff := cmp.Diff(p.text, got); diff != "" && !*update {
-				t.Errorf("README.md shows (-), the commands print (+); -update rewrites it:\n%s", diff)
+				t.Errorf("%s shows (-), the commands print (+); -update rewrites it:\n%s", page, diff)
 			}
 			parts[i].text = got
 			ran++
 		}
 	}
 	if ran == 0 {
-		t.Error("README.md has no console block")
+		t.Errorf("%s has no console block", page)
 	}
 	if *update {
 		if err := os.WriteFile(path, []byte(joinFences(parts)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return folder
 }
 
 // build makes the command as users get it and returns its folder.
@@ -68,7 +105,7 @@ func build(t *testing.T) string {
 }
 
 // replay runs the commands of a console block and returns the block as it ought to be.
-func replay(t *testing.T, bin, folder, block string) string {
+func replay(t *testing.T, folder, block string) string {
 	t.Helper()
 	var b strings.Builder
 	for line := range strings.Lines(block) {
@@ -76,16 +113,20 @@ func replay(t *testing.T, bin, folder, block string) string {
 		if !ok {
 			continue
 		}
-		c := exec.CommandContext(t.Context(), "sh", "-c", command)
-		c.Dir = folder
-		c.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
-		out, err := c.CombinedOutput()
+		out, err := shell(t, folder, command).CombinedOutput()
 		if _, exited := err.(*exec.ExitError); err != nil && !exited {
 			t.Fatalf("run %q: %v", command, err)
 		}
 		fmt.Fprintf(&b, "%s%s", line, out)
 	}
 	return b.String()
+}
+
+// shell is a command that runs in folder.
+func shell(t *testing.T, folder, command string) *exec.Cmd {
+	c := exec.CommandContext(t.Context(), "sh", "-c", command)
+	c.Dir = folder
+	return c
 }
 
 // part is a fenced block with its info string, or the text between two (info is empty).
