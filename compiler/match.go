@@ -3,7 +3,6 @@
 package compiler
 
 import (
-	"net/netip"
 	"slices"
 
 	"mpol/compiler/program"
@@ -26,19 +25,14 @@ func (id *identity) holds(p program.Peer) bool {
 	case program.PeerSelector:
 		return id.owner == workload && meets(id.labels, p.Selector)
 	case program.PeerPrefix:
-		return covers(p.Prefix, id.cell)
+		return covers(p.Prefix, id.prefix)
 	}
 	return false
 }
 
 // internet reports whether id is world outside of the special-purpose blocks: where names open.
 func (id *identity) internet() bool {
-	return id.owner == world &&
-		!slices.ContainsFunc(program.SpecialPurpose(), func(q netip.Prefix) bool { return covers(q, id.cell) })
-}
-
-func covers(outer, inner netip.Prefix) bool {
-	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
+	return id.owner == world && !id.special
 }
 
 func meets(labels []program.Label, s *program.Selector) bool {

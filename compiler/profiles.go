@@ -92,7 +92,7 @@ func (c *compilation) groups() []group {
 		add(a.Identity, a.Prefix.Addr().Is4(), name)
 	}
 	for _, s := range c.tables.Sockets {
-		add(s.Identity, c.space.cells[s.Cell].Addr().Is4(), s.Workload)
+		add(s.Identity, c.space.prefixes[s.Cell].Addr().Is4(), s.Workload)
 	}
 	var gs []group
 	for e, names := range members {

@@ -41,7 +41,7 @@ func (c *compilation) questions(s *scope) {
 				q.Types = addressTypes()
 			}
 		}
-		for _, servers := range c.servers(s, func(cl *class) bool { return static(r, cl) }) {
+		for _, servers := range c.space.rangesOf(s.list(c.space, r)) {
 			q.Servers = servers
 			qs = append(qs, q)
 		}
@@ -69,11 +69,13 @@ func (c *compilation) defaultQuestions(s *scope) []program.Question {
 		v := t.fallback()
 		v.L7 = program.L7DNS
 		for _, proto := range []uint8{program.ProtoUDP, program.ProtoTCP} {
-			for _, servers := range c.servers(s, func(cl *class) bool {
-				return !slices.ContainsFunc(t.rules, func(r *scopeRule) bool {
-					return r.Action == program.Pass && coversPort(r.Rule, proto, portDNS) && static(r, cl)
-				})
-			}) {
+			var passing []*identity
+			for _, r := range t.rules {
+				if r.Action == program.Pass && coversPort(r.Rule, proto, portDNS) {
+					passing = append(passing, s.list(c.space, r).members...)
+				}
+			}
+			for _, servers := range c.space.ranges(passing, false) {
 				qs = append(qs, program.Question{Verdict: v, Proto: proto, Servers: servers, Any: true})
 			}
 		}
@@ -91,6 +93,14 @@ func asksOver(r *program.Rule) uint8 {
 		return program.ProtoTCP
 	}
 	return 0
+}
+
+// list is that of the peers of r other than domains.
+func (s *scope) list(sp *space, r *scopeRule) *list {
+	if r.list < 0 {
+		return &list{}
+	}
+	return sp.list(s.texts[r.list], s.lists[r.list])
 }
 
 // asked reports whether r, by its peers other than domains, speaks of questions.
@@ -116,39 +126,4 @@ func (s *scope) resolvers() program.Ranges {
 	}
 	slices.SortFunc(rs.Include, comparePrefixes)
 	return rs
-}
-
-// servers returns the addresses of the classes for which among holds, as ranges whose union they are.
-// An address that is among them inside of a prefix that is not, inside of one that is, goes to a range
-// of its own.
-func (c *compilation) servers(s *scope, among func(*class) bool) []program.Ranges {
-	type node struct {
-		prefix netip.Prefix
-		in     bool
-		level  int
-	}
-	var open []node // the prefixes around the current one
-	var levels []program.Ranges
-	for _, a := range c.space.addresses {
-		for len(open) > 0 && !covers(open[len(open)-1].prefix, a.Prefix) {
-			open = open[:len(open)-1]
-		}
-		around := node{level: -1}
-		if len(open) > 0 {
-			around = open[len(open)-1]
-		}
-		n := node{a.Prefix, among(&s.classes[s.table.Class(a.Identity)]), around.level}
-		switch {
-		case n.in && !around.in:
-			n.level++
-			if n.level == len(levels) {
-				levels = append(levels, program.Ranges{})
-			}
-			levels[n.level].Include = append(levels[n.level].Include, a.Prefix)
-		case !n.in && around.in:
-			levels[n.level].Except = append(levels[n.level].Except, a.Prefix)
-		}
-		open = append(open, n)
-	}
-	return levels
 }

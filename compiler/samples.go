@@ -12,23 +12,20 @@ import (
 // Sampler finds addresses of every cell into which the prefixes of some rules cut the address space.
 // It is for those who must try what a verdict on a workload or the node depends on. Cells of a single
 // address are none of its.
-type Sampler struct{ space space }
+type Sampler struct{ cells *cells }
 
 // NewSampler makes a sampler for rules.
 func NewSampler(rules *program.Rules) *Sampler {
-	var s Sampler
-	cells, _ := written(rules)
-	slices.SortFunc(cells, comparePrefixes)
-	s.space.cells = slices.Compact(cells)
-	return &s
+	ps, _ := written(rules)
+	return &Sampler{newCells(ps)}
 }
 
 // Samples returns one address of each cell that is not among taken, of the internet where a cell has
 // such.
 func (s *Sampler) Samples(taken []netip.Addr) []netip.Addr {
 	var out []netip.Addr
-	for i, c := range s.space.cells {
-		if found, ok := s.space.sample(i, c, taken); ok {
+	for i := range s.cells.prefixes {
+		if found, ok := s.cells.sample(i, taken); ok {
 			out = append(out, found)
 		}
 	}
@@ -38,11 +35,11 @@ func (s *Sampler) Samples(taken []netip.Addr) []netip.Addr {
 // Internet returns an address of the internet that is not among taken, in the widest cell that has
 // one; false when there is none.
 func (s *Sampler) Internet(v4 bool, taken []netip.Addr) (netip.Addr, bool) {
-	for i, c := range s.space.cells {
-		if c.Addr().Is4() != v4 {
+	for i, p := range s.cells.prefixes {
+		if p.Addr().Is4() != v4 {
 			continue
 		}
-		if found, ok := s.space.sample(i, c, taken); ok && !isSpecial(found) {
+		if found, ok := s.cells.sample(i, taken); ok && !isSpecial(found) {
 			return found, true
 		}
 	}
@@ -62,19 +59,19 @@ func ordinary() []netip.Addr {
 }
 
 // sample finds a free address of a cell: of the internet, else at its start or behind a narrower cell.
-func (s *space) sample(i int, c netip.Prefix, taken []netip.Addr) (netip.Addr, bool) {
-	if c.IsSingleIP() {
+func (c *cells) sample(i int, taken []netip.Addr) (netip.Addr, bool) {
+	p := c.prefixes[i]
+	if p.IsSingleIP() {
 		return netip.Addr{}, false
 	}
-	starts := append(ordinary(), c.Addr().Next())
-	for _, d := range s.cells {
-		if d != c && covers(c, d) {
-			starts = append(starts, lastOf(d).Next())
-		}
+	starts := append(ordinary(), p.Addr().Next())
+	_, end := c.within(p)
+	for _, narrower := range c.prefixes[i+1 : end] {
+		starts = append(starts, lastOf(narrower).Next())
 	}
 	for _, special := range []bool{false, true} {
 		for _, a := range starts {
-			for ; a.IsValid() && c.Contains(a) && (special || !isSpecial(a)) && s.cell(a) == i; a = a.Next() {
+			for ; a.IsValid() && p.Contains(a) && (special || !isSpecial(a)) && c.find(a) == i; a = a.Next() {
 				if !slices.Contains(taken, a) {
 					return a, true
 				}

@@ -6,8 +6,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -85,24 +85,17 @@ func (c *compilation) lowerScope(s *scope) {
 	}
 }
 
-// stranger is the identity after which the first class of every table is made: a workload of which
-// nothing is known.
-func stranger() *identity {
-	return &identity{owner: workload, cell: netip.MustParsePrefix("0.0.0.0/0")}
-}
-
 // classify folds the identities that the lists of peers do not tell apart.
 func (s *scope) classify(sp *space) {
-	var strange []int
+	holding := make(map[*identity][]int) // the lists that hold for an identity
+	var strange []int                    // those that hold for a stranger
 	for j, ps := range s.lists {
-		if stranger().among(ps) {
+		l := sp.list(s.texts[j], ps)
+		if l.strangers {
 			strange = append(strange, j)
 		}
-	}
-	holding := make([][]int, len(sp.identities)) // by identity: the lists that hold for it
-	for j, ps := range s.lists {
-		for _, i := range sp.among(s.texts[j], ps) {
-			holding[i] = append(holding[i], j)
+		for _, id := range l.members {
+			holding[id] = append(holding[id], j)
 		}
 	}
 	byLists, byKey := make(map[string]*class), make(map[string]*class)
@@ -120,24 +113,25 @@ func (s *scope) classify(sp *space) {
 		return cl
 	}
 	first := find(strange)
-	of := make([]*class, len(holding))
-	for i, lists := range holding {
-		of[i] = find(lists)
-		of[i].internet = of[i].internet || sp.internet[i]
+	of := make(map[*identity]*class)
+	for _, id := range sp.identities {
+		cl := find(holding[id])
+		cl.internet = cl.internet || id.internet()
+		if cl != first {
+			of[id] = cl
+		}
 	}
 	delete(byKey, first.key)
-	number := map[*class]int{first: 0}
+	number := make(map[*class]int)
 	s.classes = []class{*first}
 	for _, k := range sortedKeys(byKey) {
 		number[byKey[k]] = len(s.classes)
 		s.classes = append(s.classes, *byKey[k])
 	}
 	s.names = len(s.classes)
-	s.table.Members = []program.Member{}
-	for i, cl := range of {
-		if cl != first {
-			s.table.Members = append(s.table.Members, program.Member{Identity: i, Class: number[cl]})
-		}
+	s.table.Members = make([]program.Member, 0, len(of))
+	for _, id := range slices.SortedFunc(maps.Keys(of), func(a, b *identity) int { return cmp.Compare(a.index, b.index) }) {
+		s.table.Members = append(s.table.Members, program.Member{Identity: id.index, Class: number[of[id]]})
 	}
 }
 
