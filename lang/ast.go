@@ -16,8 +16,10 @@ type File struct {
 	// Decls are the declarations after package in file order, those with mistakes included.
 	Decls    []Decl
 	Comments []Comment // in file order
-	// Broken files got an error; no Module can be made of them.
+	// Broken files got an error; no Module can be made of them. Lost is what they may have declared
+	// beside what Decls do.
 	Broken bool
+	Lost   Lost
 }
 
 // Items returns the items of a list without what separates them. A field of several tokens holds its

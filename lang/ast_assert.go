@@ -11,6 +11,7 @@ type Test struct {
 	Name   lexer.Token
 	Givens []*Given
 	Lines  []*Line
+	Lost   Lost // parties
 }
 
 // testHeader is a test up to its brace.

@@ -4,6 +4,7 @@ package lang
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -101,6 +102,8 @@ func (p *parser) advice(i int, want string, ends bool) string {
 	switch {
 	case (want == "" || want == "`)`") && p.dottedKey(i) != "":
 		return p.quoteKey(i)
+	case want == "" && t.Type == tokenIdent && p.firstOnLine(i) && p.next(i).Value == "=" && (p.next(i+1).Value == "{" || IsAddress(p.next(i+1))):
+		return fmt.Sprintf("write given %s =", t.Value)
 	case t.Type == tokenNumber && isProtocol(protocol):
 		return fmt.Sprintf("write %s/%s", protocol, t.Value)
 	case want == "`(`" && p.prev(i-1).Value == "@":
@@ -118,9 +121,42 @@ func (p *parser) advice(i int, want string, ends bool) string {
 	case t.Type == tokenIdent && lower != t.Value && reservedWords()[lower]:
 		return "write " + lower
 	case t.Type == tokenIdent || t.Type == tokenKeyword:
-		return diag.DidYouMean(t.Value, wantedWords(want))
+		if help := diag.DidYouMean(t.Value, wantedWords(want)); help != "" || want != "a declaration" {
+			return help
+		}
+		return p.firstWord(i)
 	}
 	return ""
+}
+
+// firstWord says with which word the declaration of the name at token i begins, as far as what follows
+// tells.
+func (p *parser) firstWord(i int) string {
+	t, next, value := p.toks[i], p.next(i), p.next(i+1)
+	kind := ""
+	switch {
+	case i == 0 && (p.aloneOnLine(i) || next.Value == "package"):
+		kind = "package"
+	case next.Value == "for":
+		kind = "policy"
+	case next.Value == "order":
+		kind = "tier"
+	case declares(next.Value) && next.Type == tokenKeyword:
+		return fmt.Sprintf("write %s %s", next.Value, t.Value)
+	case next.Value != "=":
+	case IsAddress(value):
+		kind = "cidrs"
+	case IsL4(value):
+		kind = "service"
+	case IsString(value) && !slices.Contains([]string{"=", "!=", "in", "not"}, p.next(i+2).Value):
+		kind = "domains"
+	default:
+		kind = "workload"
+	}
+	if kind == "" {
+		return ""
+	}
+	return fmt.Sprintf("write %s %s", kind, t.Value)
 }
 
 func isProtocol(word string) bool {
@@ -151,13 +187,13 @@ func wantedWords(want string) []string {
 	return words
 }
 
-// misspelt reports whether token i is probably what was wanted, or stands where only a declaration can.
+// misspelt reports whether token i is probably what was wanted.
 func (p *parser) misspelt(i int, want string) bool {
 	t := p.toks[i]
 	if t.Type != tokenIdent {
 		return false
 	}
-	return want == "a declaration" || diag.Nearest(t.Value, wantedWords(want)) != ""
+	return diag.Nearest(t.Value, wantedWords(want)) != ""
 }
 
 // next returns the token behind i, the last one when there is none.

@@ -122,7 +122,7 @@ func (p *parser) expected(i int, want, help string) {
 	}
 	span := SpanOf(t)
 	found := fmt.Sprintf("found `%s`", t.Value)
-	if t.Type == lexer.EOF || want != "" && i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line && !p.misspelt(i, want) {
+	if t.Type == lexer.EOF || want != "" && want != "a declaration" && i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line && !p.misspelt(i, want) {
 		found = "the line ends"
 		if t.Type == lexer.EOF {
 			found = "the file ends"

@@ -34,7 +34,8 @@ type parser struct {
 	places   []lexer.Checkpoint // of peeking before each token
 	comments []Comment
 	diags    diag.List
-	before   int // number of diags when the present declaration began
+	before   int  // number of diags when the present declaration began
+	extra    bool // a { of the present declaration was one too many
 	grammar  *grammar
 }
 
@@ -78,6 +79,7 @@ func (p *parser) file(f *File) {
 		if !p.invalid(0, end) {
 			p.expected(0, "a declaration", "")
 		}
+		p.lose(f, 0, end)
 	}
 	for i, lo := range starts {
 		hi := last
@@ -85,6 +87,12 @@ func (p *parser) file(f *File) {
 			hi = starts[i+1]
 		}
 		d := p.decl(lo, hi)
+		if len(p.diags) > p.before || d.Common().Broken {
+			inside := p.lose(f, lo, hi)
+			if t, ok := d.(*Test); ok {
+				t.Lost = inside
+			}
+		}
 		pkg, ok := d.(*Package)
 		switch {
 		case !ok:
@@ -98,7 +106,7 @@ func (p *parser) file(f *File) {
 			})
 		}
 	}
-	if len(starts) > 0 {
+	if len(starts) > 0 && !(starts[0] > 0 && starts[0] <= 2 && IsName(p.toks[0])) { // else that was meant as the package
 		p.packageFirst(f, p.skipAnnotations(starts[0], last))
 	}
 }
@@ -117,7 +125,7 @@ func (p *parser) packageFirst(f *File, i int) {
 
 // decl reads one declaration with its annotations.
 func (p *parser) decl(lo, hi int) Decl {
-	p.before = len(p.diags)
+	p.before, p.extra = len(p.diags), false
 	head, lo := p.head(lo, hi, lo-1)
 	d := p.body(lo, hi)
 	h := d.Common()

@@ -3,18 +3,16 @@
 package lang
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/alecthomas/participle/v2/lexer"
-
-	"mpol/lang/diag"
 )
 
 // declStarts returns where declarations begin, annotations included. A word that begins one does
 // so outside of braces, or inside, where a } is missing, first on its line.
 func (p *parser) declStarts() []int {
 	var starts []int
+	var first *lexer.Token
 	depth := 0
 	for i, t := range p.toks {
 		switch t.Value {
@@ -23,18 +21,37 @@ func (p *parser) declStarts() []int {
 		case "}":
 			depth = max(depth-1, 0)
 		}
-		if t.Type == tokenKeyword && p.beginsDecl(i, depth) || depth == 0 && p.misspeltDecl(i) {
-			starts = append(starts, p.annotationsBefore(i))
-			depth = 0
+		if t.Type == tokenKeyword && p.beginsDecl(i, depth) || depth == 0 && p.headless(i, first) {
+			starts = p.startAt(starts, 0, i)
+			first, depth = &p.toks[starts[0]], 0
 		}
 	}
 	return starts
 }
 
-// misspeltDecl reports whether a declaration begins at i whose first word is no word of the language:
-// outside of braces no two names stand side by side.
-func (p *parser) misspeltDecl(i int) bool {
-	return p.toks[i].Type == tokenIdent && p.toks[i+1].Type == tokenIdent && p.prev(i).Value != "." && p.prev(i).Value != "@" && p.firstOnLine(i)
+// headless reports whether a declaration begins at i, outside of braces, whose first word is missing or
+// no word of the language; first is the first declaration, nil before it.
+func (p *parser) headless(i int, first *lexer.Token) bool {
+	t, prev, next := p.toks[i], p.prev(i), p.next(i)
+	if t.Type != tokenIdent || prev.Value == "." || prev.Value == "@" || !p.firstOnLine(i) {
+		return false
+	}
+	if next.Type == tokenIdent { // no two names stand side by side
+		return p.next(i+1).Value != "."
+	}
+	return first != nil && t.Pos.Column <= first.Pos.Column && !p.goesOn(i-1) && (p.likeName(i) || p.misspelt(i, "a declaration"))
+}
+
+// goesOn reports whether more has to follow token i, so that what stands on the next line belongs to it.
+func (p *parser) goesOn(i int) bool {
+	t := p.toks[i]
+	switch t.Type {
+	case tokenSymbol:
+		return t.Value != ")" && t.Value != "]" && t.Value != "}"
+	case tokenKeyword:
+		return declares(t.Value) || slices.Contains([]string{"and", "or", "not", "has", "in", "except", "on", "for", "order", "default"}, t.Value)
+	}
+	return false
 }
 
 func (p *parser) beginsDecl(i, depth int) bool {
@@ -44,11 +61,10 @@ func (p *parser) beginsDecl(i, depth int) bool {
 	}
 	next := p.toks[i+1]
 	shaped := false
-	naming := []string{"package", "import", "workload", "cidrs", "domains", "service", "resolver", "tier", "policy"}
 	switch p.toks[i].Value {
 	case "package", "import", "workload", "cidrs", "domains", "service", "resolver", "tier", "policy":
-		if !p.firstOnLine(i) && slices.Contains(naming, prev.Value) && prev.Type == tokenKeyword {
-			return false // a reserved word in the place of a name
+		if !p.firstOnLine(i) && (declares(prev.Value) && prev.Type == tokenKeyword || prev.Type == tokenIdent && p.firstOnLine(i-1)) {
+			return false // a reserved word in the place of a name, or behind the name
 		}
 		shaped = next.Type == tokenIdent || next.Type == tokenKeyword
 	case "default":
@@ -89,6 +105,33 @@ func (p *parser) firstOnLine(i int) bool {
 	return i == 0 || p.toks[i-1].Pos.Line < p.toks[i].Pos.Line
 }
 
+// isRule reports whether a rule, and nothing else that begins so, begins at i, annotations included.
+func (p *parser) isRule(i, hi int) bool {
+	i = p.skipAnnotations(i, hi)
+	next := p.next(i).Value
+	switch t := p.toks[i]; {
+	case t.Type == tokenLabel:
+		return true
+	case t.Value == "audit":
+		return next == "allow" || next == "deny" || next == "pass"
+	case t.Value == "allow", t.Value == "deny", t.Value == "pass":
+		return next == "from" || next == "to"
+	case t.Value == "resolve":
+		return next == "via"
+	}
+	return false
+}
+
+// startAt adds the place of what begins at i, with its annotations, to starts, the first of which is not
+// before lo. What was taken for a start inside of them is none.
+func (p *parser) startAt(starts []int, lo, i int) []int {
+	at := max(lo, p.annotationsBefore(i))
+	for len(starts) > 0 && starts[len(starts)-1] >= at {
+		starts = starts[:len(starts)-1]
+	}
+	return append(starts, at)
+}
+
 // annotationsBefore returns where the annotations that end right before token i begin.
 func (p *parser) annotationsBefore(i int) int {
 	for {
@@ -123,184 +166,62 @@ func (p *parser) skipAnnotations(lo, hi int) int {
 	return min(lo, hi-1)
 }
 
-// policy reads a policy block by block and rule by rule.
-func (p *parser) policy(lo, hi int) Decl {
-	d := &Policy{Name: p.nameAfter(lo, hi)}
-	open := p.find(lo, hi, "{")
-	if h := read(p, p.grammar.policy, lo, min(open+1, hi)); h != nil {
-		d.Subject, d.Tier, d.Audit = h.Subject, h.Tier, h.Audit
-	} else {
-		d.Broken = true
-	}
-	i := open + 1
-	for i < hi && p.toks[i].Value != "}" {
-		next := p.block(d, i, hi)
-		if next == i {
-			if d.Subject != nil && !p.invalid(i, hi) { // else the brace may be that of a block
-				p.expected(i, "`ingress` or `egress`", "")
-			}
-			d.Broken = true
-			next = p.skipTo(i+1, hi)
-		}
-		i = next
-	}
-	if d.Subject != nil {
-		d.Broken = p.close(open, i, hi) || d.Broken
-	}
-	d.Tokens = p.toks[lo:min(i+1, hi)]
-	if !d.Broken && len(d.Blocks) == 0 {
-		p.errorAt(diag.Empty, SpanOf(d.Name), fmt.Sprintf("policy `%s` has no block", d.Name.Value), "write an ingress or an egress block")
-	}
-	if !IsName(d.Name) {
-		return p.other(lo, hi)
-	}
-	return d
-}
-
-// close checks that a declaration ends at i with the } of its open brace and reports whether it
-// does not.
-func (p *parser) close(open, i, hi int) bool {
-	switch {
-	case open >= hi || i > hi:
-		return true
-	case p.invalid(open, hi):
-		return true
-	case i == hi:
-		p.missingBrace(open)
-		return true
-	case i+1 < hi:
-		if !p.unbalanced(open, hi) {
-			p.expected(i+1, "", "")
-		}
-		return true
-	}
-	return false
-}
-
-func (p *parser) missingBrace(open int) {
-	p.errorAt(diag.MissingBrace, SpanOf(p.toks[open]), "this { has no }", "close it where the block ends")
-}
-
-// unclosed returns the place of the last { of a range that is never closed there, -1 when there is none.
-func (p *parser) unclosed(lo, hi int) int {
-	var open []int
-	for i := lo; i < hi; i++ {
-		switch p.toks[i].Value {
-		case "{":
-			open = append(open, i)
-		case "}":
-			open = open[:max(len(open)-1, 0)]
-		}
-	}
-	if len(open) == 0 {
-		return -1
-	}
-	return open[len(open)-1]
-}
-
-// unbalanced reports whether a missing } was reported behind a token.
-func (p *parser) unbalanced(open, hi int) bool {
-	return slices.ContainsFunc(p.diags[p.before:], func(d diag.Diagnostic) bool {
-		at := d.Span.Start.Offset
-		return d.Code == diag.MissingBrace && at > p.toks[open].Pos.Offset && at < p.toks[hi].Pos.Offset
-	})
-}
-
-// find returns the place of the first token with a value, hi when there is none.
-func (p *parser) find(lo, hi int, value string) int {
-	for i := lo; i < hi; i++ {
-		if p.toks[i].Value == value {
-			return i
-		}
-	}
-	return hi
-}
-
-// block reads one block that begins at i and returns where it ends; i when there is none.
-func (p *parser) block(d *Policy, i, hi int) int {
-	word := p.toks[i]
-	if word.Value != "ingress" && word.Value != "egress" {
-		return i
-	}
-	b := &Block{Word: word}
-	d.Blocks = append(d.Blocks, b)
-	next := p.toks[i+1]
-	switch {
-	case i+1 < hi && next.Value == "none":
-		b.None = true
-		b.Tokens = p.toks[i : i+2]
-		return i + 2
-	case i+1 >= hi || next.Value != "{":
-		p.expected(i+1, "`{` or `none`", "")
-		d.Broken = true
-		return p.skipTo(i+1, hi)
-	}
-	end := p.rules(d, b, i+1, hi)
-	b.Tokens = p.toks[i:min(end, hi)]
-	return end
-}
-
-// rules reads the rules behind the brace at open and returns where what follows the block begins.
-func (p *parser) rules(d *Policy, b *Block, open, hi int) int {
-	starts, end, closed := p.parts(open+1, hi, p.beginsRule)
-	if end > open+1 && (len(starts) == 0 || starts[0] > open+1) {
-		if !p.invalid(open, slices.Min(append(starts, end))) {
-			p.expected(open+1, "a rule", "begin it with a label, allow or deny")
-		}
-		d.Broken = true
-	}
-	for n, lo := range starts {
-		stop := end
-		if n+1 < len(starts) {
-			stop = starts[n+1]
-		}
-		after := lo - 1
-		if n == 0 {
-			after = open - 2 // what stands before the word of the block belongs to its first rule
-		}
-		if p.toks[lo].Value == "resolve" {
-			p.resolve(d, b, lo, stop)
-			continue
-		}
-		b.Rules = append(b.Rules, p.rule(lo, stop, after))
-	}
-	if end == open+1 && closed {
-		p.errorAt(diag.Empty, SpanOf(b.Word), "the block is empty", "write "+b.Word.Value+" none")
-	}
-	if !closed {
-		d.Broken = true
-		if !p.invalid(open, end) {
-			p.missingBrace(open)
-		}
-		return end
-	}
-	return end + 1
-}
-
-// parts splits what stands behind a brace at begins and returns where it ends: at its }, closed, or
-// at what cannot stand in it, not closed.
-func (p *parser) parts(lo, hi int, begins func(int, int) bool) (starts []int, end int, closed bool) {
+// parts splits what stands behind a brace, one of level open ones, at begins and returns where it ends: at
+// its }, closed, or at what cannot stand in it, not closed.
+func (p *parser) parts(lo, hi, level int, begins func(int, int) bool, foreign func(int) bool) (starts []int, end int, closed bool) {
 	depth := 0
 	for i := lo; i < hi; i++ {
 		t := p.toks[i]
 		switch {
-		case t.Value == "{":
+		case t.Value == "{" && (i == lo || p.prev(i).Value != "{"): // of two side by side one is a mistake
 			depth++
 		case t.Value == "}" && depth == 0:
 			return starts, i, true
 		case t.Value == "}":
 			depth--
-		case (t.Value == "ingress" || t.Value == "egress") && p.prev(i).Value != "at" && p.prev(i).Value != "." && p.prev(i).Value != "@":
+		case foreign(i):
 			return starts, i, false
+		case p.lacksBrace(i) && p.surplus(i, hi) > level:
+			depth++ // its } is there
 		case begins(i, depth):
 			if depth > 0 && !p.firstOnLine(i) {
 				continue
 			}
-			starts = append(starts, p.annotationsBefore(i))
+			starts = p.startAt(starts, lo, i)
 			depth = 0
 		}
 	}
 	return starts, hi, false
+}
+
+// lacksBrace reports whether a { must follow token i and does not.
+func (p *parser) lacksBrace(i int) bool {
+	next, prev := p.next(i), p.prev(i)
+	switch p.toks[i].Value {
+	case "http":
+		return next.Value != "{" && prev.Value != "@" && prev.Value != "."
+	case "grpc", "dns":
+		return next.Value != "{" && next.Type != tokenString && prev.Value != "@" && prev.Value != "."
+	case "tls":
+		return next.Value == "sni"
+	case "=": // of a party
+		return p.prev(i-1).Value == "given" && next.Type == tokenIdent
+	}
+	return false
+}
+
+// surplus returns how many more braces close than open in a range.
+func (p *parser) surplus(lo, hi int) int {
+	n := 0
+	for _, t := range p.toks[lo:hi] {
+		switch t.Value {
+		case "{":
+			n--
+		case "}":
+			n++
+		}
+	}
+	return n
 }
 
 // beginsRule reports whether a rule begins at i, its annotations left out.
@@ -317,57 +238,4 @@ func (p *parser) beginsRule(i, _ int) bool {
 		return false // a misplaced mark
 	}
 	return slices.Contains([]string{"allow", "deny", "pass", "audit", "resolve"}, p.toks[i].Value)
-}
-
-// rule reads one rule, its doc comments behind token after; a broken one keeps its label.
-func (p *parser) rule(lo, hi, after int) *Rule {
-	head, lo := p.head(lo, hi, after)
-	bad := &Rule{Head: head}
-	bad.Tokens, bad.Broken = p.toks[lo:hi], true
-	if lo >= hi {
-		p.expected(lo, "a rule", "")
-		return bad
-	}
-	if t := p.toks[lo]; t.Type == tokenLabel {
-		bad.Label = &t
-		if slices.Contains([]string{"allow", "deny", "pass", "audit"}, Text(t)) {
-			p.errorAt(diag.BadLabel, SpanOf(t), fmt.Sprintf("a rule cannot be named `%s`", Text(t)), "")
-			return bad
-		}
-	}
-	if open := p.unclosed(lo, hi); open >= 0 && !p.invalid(lo, hi) {
-		p.missingBrace(open)
-		return bad
-	}
-	r := read(p, p.grammar.rule, lo, hi)
-	if r == nil {
-		return bad
-	}
-	r.Doc, r.Annotations, r.Broken = head.Doc, head.Annotations, head.Broken
-	return r
-}
-
-// resolve reads resolve via into b.
-func (p *parser) resolve(d *Policy, b *Block, lo, hi int) {
-	if r := read(p, p.grammar.resolve, lo, hi); r != nil {
-		b.Resolves = append(b.Resolves, r)
-		return
-	}
-	d.Broken = true
-}
-
-// skipTo returns where the next block begins or the declaration closes.
-func (p *parser) skipTo(i, hi int) int {
-	depth := 0
-	for ; i < hi; i++ {
-		switch v := p.toks[i].Value; {
-		case v == "{":
-			depth++
-		case v == "}" && depth == 0, v == "ingress", v == "egress":
-			return i
-		case v == "}":
-			depth--
-		}
-	}
-	return hi
 }

@@ -5,29 +5,34 @@ package lang
 // test reads a test block line by line.
 func (p *parser) test(lo, hi int) Decl {
 	d := &Test{Todo: p.toks[lo].Value == "todo"}
-	open := p.find(lo, hi, "{")
-	if h := read(p, p.grammar.test, lo, min(open+1, hi)); h != nil {
+	begins := func(i int) bool { return p.beginsLine(i, 0) }
+	open, body := p.header(lo, hi, begins)
+	if h := read(p, p.grammar.test, lo, body); h != nil {
 		d.Name = h.Name
 	} else {
-		d.Broken, d.Name = true, p.stringAfter(p.find(lo, hi, "test"), hi)
+		name := lo
+		if d.Todo && p.next(lo).Value == "test" {
+			name++
+		}
+		d.Broken, d.Name = true, p.stringAfter(name, hi)
 	}
-	p.lines(&d.Head, lo, open, hi, p.beginsLine, "`given`, `allow` or `deny`", func(lo, hi int) { p.line(d, lo, hi) })
+	p.lines(&d.Head, lo, open, body, hi, p.beginsLine, "`given`, `allow` or `deny`", func(lo, hi int) { p.line(d, lo, hi) })
 	return d
 }
 
 // prove reads a prove block line by line.
 func (p *parser) prove(lo, hi int) Decl {
 	d := &Prove{}
-	open := p.find(lo, hi, "{")
-	if h := read(p, p.grammar.prove, lo, min(open+1, hi)); h != nil {
+	begins := func(i, depth int) bool {
+		return (depth == 0 || p.firstOnLine(i)) && (p.toks[i].Value == "never" || p.toks[i].Value == "always") && p.prev(i).Value != "."
+	}
+	open, body := p.header(lo, hi, func(i int) bool { return begins(i, 0) })
+	if h := read(p, p.grammar.prove, lo, body); h != nil {
 		d.Name = h.Name
 	} else {
 		d.Broken, d.Name = true, p.stringAfter(lo, hi)
 	}
-	begins := func(i, depth int) bool {
-		return depth == 0 && (p.toks[i].Value == "never" || p.toks[i].Value == "always")
-	}
-	p.lines(&d.Head, lo, open, hi, begins, "`never` or `always`", func(lo, hi int) {
+	p.lines(&d.Head, lo, open, body, hi, begins, "`never` or `always`", func(lo, hi int) {
 		if c := read(p, p.grammar.claim, lo, hi); c != nil {
 			d.Claims = append(d.Claims, c)
 			return
@@ -45,30 +50,34 @@ func (p *parser) stringAfter(i, hi int) Token {
 	return Token{}
 }
 
-// lines reads what stands in the braces of a declaration that begins at lo, a line each.
-func (p *parser) lines(d *Head, lo, open, hi int, begins func(int, int) bool, want string, line func(lo, hi int)) {
-	if open >= hi {
-		d.Tokens = p.toks[lo:hi]
-		return
-	}
-	starts, end, closed := p.parts(open+1, hi, begins)
-	if end > open+1 && (len(starts) == 0 || starts[0] > open+1) && !p.invalid(open, end) {
-		p.expected(open+1, want, "")
+// lines reads what stands in the braces of a declaration that begins at lo, a line each. Open is its
+// brace, -1 when that is missing, body what follows.
+func (p *parser) lines(d *Head, lo, open, body, hi int, begins func(int, int) bool, want string, line func(lo, hi int)) {
+	end, closed := body, false
+	for from := body; from < hi; from = end + 1 {
+		if p.toks[from].Value == "{" {
+			p.expected(from, want, "remove one of the braces")
+			d.Broken, p.extra = true, true
+			from++
+		}
+		var starts []int
+		starts, end, closed = p.parts(from, hi, 1, begins, func(int) bool { return false })
+		if end > from && (len(starts) == 0 || starts[0] > from) && !p.invalid(from, end) {
+			p.expected(from, want, "")
+			d.Broken = true
+		}
+		for n, i := range starts {
+			stop := end
+			if n+1 < len(starts) {
+				stop = starts[n+1]
+			}
+			line(i, stop)
+		}
+		if !closed || end+1 >= hi || !begins(end+1, 0) {
+			break
+		}
+		p.outside(end+1, end, "the block")
 		d.Broken = true
-	}
-	for n, i := range starts {
-		stop := end
-		if n+1 < len(starts) {
-			stop = starts[n+1]
-		}
-		line(i, stop)
-	}
-	if !closed && end < hi {
-		if !p.invalid(open, hi) {
-			p.expected(end, "", "")
-		}
-		d.Broken, d.Tokens = true, p.toks[lo:end]
-		return
 	}
 	d.Broken = p.close(open, end, hi) || d.Broken
 	d.Tokens = p.toks[lo:min(end+1, hi)]
@@ -77,7 +86,7 @@ func (p *parser) lines(d *Head, lo, open, hi int, begins func(int, int) bool, wa
 // beginsLine reports whether a line of a test begins at i.
 func (p *parser) beginsLine(i, depth int) bool {
 	prev := p.prev(i)
-	if depth > 0 && p.toks[i].Value != "given" {
+	if depth > 0 && p.toks[i].Value != "given" && !p.firstOnLine(i) {
 		return false
 	}
 	switch p.toks[i].Value {

@@ -31,7 +31,7 @@ type pkg struct {
 	span    diag.Span // in its first file
 	order   int
 	names   [spaceCount]map[string]*symbol
-	unread  map[string]bool // names of declarations whose kind could not be read
+	lost    []lang.Lost // of its files
 	imports map[string]diag.Span
 }
 
@@ -39,6 +39,17 @@ type pkg struct {
 type scope struct {
 	pkg     *pkg
 	imports map[string]bool
+	lost    lang.Lost // of the file
+}
+
+// mayHave reports whether a name of one of kinds may be declared in p by what could not be read.
+func (p *pkg) mayHave(name string, kinds ...string) bool {
+	return slices.ContainsFunc(p.lost, func(l lang.Lost) bool { return l.Has(name, kinds...) })
+}
+
+// mayHave reports whether a name of one of kinds may be declared somewhere by what could not be read.
+func (c *checker) mayHave(name string, kinds ...string) bool {
+	return slices.ContainsFunc(c.packages, func(p *pkg) bool { return p.mayHave(name, kinds...) })
 }
 
 // ref is a name as it is used, with the package before it or without.
@@ -72,11 +83,13 @@ func refNode(n lang.Node) ref {
 	return refOf(n.Tokens[0], &n.Tokens[len(n.Tokens)-1])
 }
 
-// openScopes gives every file its package and its imports. A file whose package could not be read counts
-// as one of the first package, so that its names are known.
+// homeless is the name of the package of files whose package could not be read.
+const homeless = ""
+
+// openScopes gives every file its package and its imports.
 func (c *checker) openScopes() {
 	for _, f := range c.files {
-		s := &scope{imports: map[string]bool{}}
+		s := &scope{imports: map[string]bool{}, lost: f.Lost}
 		c.scopes[f] = s
 		if f.Package != nil {
 			s.pkg = c.openPackage(f.Package.Name.Value, lang.SpanOf(f.Package.Name))
@@ -84,13 +97,13 @@ func (c *checker) openScopes() {
 	}
 	for _, f := range c.files {
 		if c.scopes[f].pkg == nil {
-			if len(c.packages) == 0 {
-				c.openPackage("", diag.Span{File: f.Name})
-			}
-			c.scopes[f].pkg = c.packages[0]
+			c.scopes[f].pkg = c.openPackage(homeless, diag.Span{File: f.Name})
 		}
 	}
 	for _, f := range c.files {
+		if len(f.Lost) > 0 {
+			c.scopes[f].pkg.lost = append(c.scopes[f].pkg.lost, f.Lost)
+		}
 		c.openImports(f)
 	}
 	c.importCycles()
@@ -100,7 +113,7 @@ func (c *checker) openPackage(name string, span diag.Span) *pkg {
 	if p := c.byName[name]; p != nil {
 		return p
 	}
-	p := &pkg{name: name, span: span, order: len(c.packages), unread: map[string]bool{}, imports: map[string]diag.Span{}}
+	p := &pkg{name: name, span: span, order: len(c.packages), imports: map[string]diag.Span{}}
 	for i := range p.names {
 		p.names[i] = make(map[string]*symbol, c.memory.sizes[name][i])
 	}
@@ -113,9 +126,6 @@ func (c *checker) openImports(f *lang.File) {
 	s := c.scopes[f]
 	first := map[string]diag.Span{}
 	for _, d := range f.Decls {
-		if o, ok := d.(*lang.Other); ok && o.Kind == "import" && o.Name != nil {
-			s.imports[o.Name.Value] = true
-		}
 		d, ok := d.(*lang.Import)
 		if !ok {
 			continue
@@ -127,10 +137,12 @@ func (c *checker) openImports(f *lang.File) {
 		}
 		first[name], s.imports[name] = span, true
 		if c.byName[name] == nil {
-			c.unknown(span, "package", name, c.packageNames(s.pkg.name))
+			if !c.mayHave(name, "package") {
+				c.unknown(span, "package", name, c.packageNames(s.pkg.name))
+			}
 			continue
 		}
-		if _, ok := s.pkg.imports[name]; !ok {
+		if _, ok := s.pkg.imports[name]; !ok && s.pkg.name != homeless {
 			s.pkg.imports[name] = span
 		}
 	}
@@ -184,6 +196,22 @@ func (c *checker) importCycle(members []*pkg) {
 	c.errorAt(diag.Cycle, members[0].imports[next.name], fmt.Sprintf("package `%s` imports itself: %s%s", members[0].name, path, members[0].name), "take one of the imports out")
 }
 
+// elsewhere returns a symbol that home has if a file whose package could not be read is of it.
+func (c *checker) elsewhere(home *pkg, in space, name string) *symbol {
+	if home.name != homeless {
+		if lost := c.byName[homeless]; lost != nil {
+			return lost.names[in][name]
+		}
+		return nil
+	}
+	for _, p := range c.packages {
+		if s := p.names[in][name]; s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
 // home returns the package that a reference leads to, nil when there is none, which is then
 // reported.
 func (c *checker) home(r ref) *pkg {
@@ -194,10 +222,13 @@ func (c *checker) home(r ref) *pkg {
 	switch {
 	case c.at.imports[r.pkg]: // nil, when the import is wrong
 		return p
+	case c.at.lost.Has(r.pkg, "import"), p == nil && c.mayHave(r.pkg, "package"):
+		return nil
 	case p == nil:
 		c.unknown(r.span, "package", r.pkg, c.packageNames(c.at.pkg.name))
 	default:
 		c.errorAt(diag.UnknownName, r.span, fmt.Sprintf("package `%s` is not imported in this file", r.pkg), "write import "+r.pkg+" behind the package")
+		c.at.imports[r.pkg] = true // one import is missing, wherever it is
 		return nil
 	}
 	return nil

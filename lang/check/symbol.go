@@ -63,10 +63,6 @@ func (c *checker) declare() {
 				c.add(tests, "test", d.Name, d)
 			case *lang.Prove:
 				c.add(proofs, "proof", d.Name, d)
-			case *lang.Other:
-				if d.Name != nil {
-					c.at.pkg.unread[d.Name.Value] = true
-				}
 			}
 		}
 	}
@@ -100,8 +96,14 @@ func (c *checker) find(in space, r ref, kinds ...string) *symbol {
 		return nil
 	}
 	s := home.names[in][r.name]
+	if s == nil {
+		s = c.elsewhere(home, in, r.name)
+	}
 	if s != nil && slices.Contains(kinds, s.kind) {
 		return s
+	}
+	if home.mayHave(r.name, kinds...) {
+		return nil
 	}
 	for _, other := range home.names[:tests] {
 		if s == nil {
@@ -111,9 +113,6 @@ func (c *checker) find(in space, r ref, kinds ...string) *symbol {
 	if s != nil {
 		c.errorAt(diag.WrongKind, r.span, fmt.Sprintf("`%s` is the name of a %s; %s is needed", r.text(), s.kind, oneOf(kinds)), "",
 			diag.Related{Span: s.span, Summary: "declared here"})
-		return nil
-	}
-	if home.unread[r.name] {
 		return nil
 	}
 	var names []string

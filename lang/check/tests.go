@@ -32,10 +32,17 @@ func (c *checker) test(d *lang.Test) *Test {
 	if !d.Broken && len(d.Lines) == 0 {
 		c.errorAt(diag.Empty, lang.SpanOf(d.Name), "the test asserts nothing", "write a line such as deny a -> b on tcp/443")
 	}
+	in := &testContext{parties: parties, lost: d.Lost}
 	for _, l := range d.Lines {
-		t.Lines = append(t.Lines, c.line(l, parties))
+		t.Lines = append(t.Lines, c.line(l, in))
 	}
 	return t
+}
+
+// testContext is where a line stands: the parties of its test, and those that may be.
+type testContext struct {
+	parties map[string]diag.Span
+	lost    lang.Lost
 }
 
 func (c *checker) answer(t *Test, g *lang.Given) {
@@ -109,14 +116,14 @@ func (c *checker) address(t lang.Token) (netip.Addr, bool) {
 	return a, true
 }
 
-func (c *checker) line(l *lang.Line, parties map[string]diag.Span) Assertion {
+func (c *checker) line(l *lang.Line, in *testContext) Assertion {
 	out := Assertion{Want: action(l.Want.Value), L4: c.l4List(l.L4.Items), Span: l.Span()}
-	out.From = c.end(l.From, parties)
+	out.From = c.end(l.From, in)
 	if out.From.Name != nil {
 		c.errorAt(diag.BadEnd, out.From.Span, fmt.Sprintf("%s opens no flow", l.From.Value), "name a party, an address, host or node")
 	}
 	for _, t := range lang.Items(l.To) {
-		to := c.end(t, parties)
+		to := c.end(t, in)
 		if sameEnd(out.From, to) {
 			c.errorAt(diag.SelfFlow, to.Span, fmt.Sprintf("a flow of %s with itself is never judged", t.Value), "name two parties")
 		}
@@ -133,7 +140,7 @@ func (c *checker) line(l *lang.Line, parties map[string]diag.Span) Assertion {
 	return out
 }
 
-func (c *checker) end(t lang.Token, parties map[string]diag.Span) End {
+func (c *checker) end(t lang.Token, in *testContext) End {
 	e := End{Span: lang.SpanOf(t)}
 	switch {
 	case lang.IsAddress(t):
@@ -146,8 +153,8 @@ func (c *checker) end(t lang.Token, parties map[string]diag.Span) End {
 		e.Node = true
 	default:
 		e.Party = t.Value
-		if _, ok := parties[t.Value]; !ok {
-			c.unknown(e.Span, "party of this test", t.Value, slices.Collect(maps.Keys(parties)))
+		if _, ok := in.parties[t.Value]; !ok && !in.lost.Has(t.Value, lang.LostParty) {
+			c.unknown(e.Span, "party of this test", t.Value, slices.Collect(maps.Keys(in.parties)))
 		}
 	}
 	return e
@@ -239,7 +246,7 @@ func (c *checker) by(n *lang.RuleName) string {
 	if full := c.at.pkg.name + "." + name; c.rules[full] {
 		return full
 	}
-	if !c.rules[name] {
+	if !c.rules[name] && !c.mayHaveRule(parts) {
 		var names []string
 		for r := range c.rules {
 			names = append(names, strings.TrimPrefix(r, c.at.pkg.name+"."))
@@ -247,6 +254,25 @@ func (c *checker) by(n *lang.RuleName) string {
 		c.unknown(n.Span(), "rule", name, names)
 	}
 	return name
+}
+
+// mayHaveRule reports whether a rule whose name has some parts may be in a policy that could not be read as
+// a whole.
+func (c *checker) mayHaveRule(parts []string) bool {
+	home := c.at.pkg
+	if len(parts) == 3 {
+		if home = c.byName[parts[0]]; home == nil {
+			return c.mayHave(parts[0], "package")
+		}
+		parts = parts[1:]
+	}
+	s := home.names[policies][parts[0]]
+	if s == nil {
+		if s = c.elsewhere(home, policies, parts[0]); s != nil {
+			return true
+		}
+	}
+	return s != nil && s.decl.Common().Broken || home.mayHave(parts[0], "policy")
 }
 
 // ruleNames are the full names of all named rules, the broken ones included.

@@ -124,6 +124,9 @@ func (c *checker) tierOf(d *lang.Policy) (int, bool) {
 			return i, !t.broken
 		}
 	}
+	if c.mayHave(name, "tier") {
+		return 0, false
+	}
 	var names []string
 	for _, t := range c.tiers {
 		names = append(names, t.Name)
