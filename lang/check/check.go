@@ -67,10 +67,13 @@ type checker struct {
 	public   prefixes        // what internet covers of world
 	// registrable holds what has been looked up in the list of public suffixes.
 	registrable map[program.NamePattern]string
-	placed      []*placed // every rule, in file order
-	memory      *Memory
-	values      map[lang.Decl]*symbol // resolved without an error
-	diags       diag.List
+	placed      []*placed // every rule without an error, in file order
+	// sound says that every policy was read and is without an error, so that what is in none of them is
+	// nowhere.
+	sound  bool
+	memory *Memory
+	values map[lang.Decl]*symbol // resolved without an error
+	diags  diag.List
 }
 
 func (c *checker) errorAt(code diag.Code, span diag.Span, summary, help string, related ...diag.Related) {
@@ -116,12 +119,9 @@ func (c *checker) module() *Module {
 		}
 		c.filePolicies(m, f)
 	}
-	if !c.diags.HasErrors() {
-		c.mixed()
-		if !slices.ContainsFunc(c.files, func(f *lang.File) bool { return f.Broken }) {
-			c.warnings(m)
-		}
-	}
+	c.sound = c.allSound(m)
+	c.mixed()
+	c.warnings(m)
 	c.unmet(m)
 	for _, f := range c.files {
 		c.at = c.scopes[f]
@@ -154,7 +154,6 @@ func (c *checker) declaration(m *Module, d lang.Decl) {
 func (c *checker) defaultOf() *Default {
 	var found *Default
 	var firstPolicy *lang.Policy
-	broken := false
 	for _, f := range c.files {
 		for _, d := range f.Decls {
 			switch d := d.(type) {
@@ -164,8 +163,6 @@ func (c *checker) defaultOf() *Default {
 					continue
 				}
 				found = &Default{Action: action(d.Action.Value), Span: d.Span()}
-			case *lang.Other:
-				broken = broken || d.Kind == "default"
 			case *lang.Policy:
 				if firstPolicy == nil {
 					firstPolicy = d
@@ -173,7 +170,7 @@ func (c *checker) defaultOf() *Default {
 			}
 		}
 	}
-	if found == nil && firstPolicy != nil && !broken {
+	if found == nil && firstPolicy != nil && !c.mayHave("default") {
 		c.errorAt(diag.MissingDefault, lang.SpanOf(firstPolicy.Name), "the program has policies and no default", "write default deny behind the package of one file")
 	}
 	return found

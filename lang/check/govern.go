@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"mpol/compiler/program"
+	"mpol/lang"
 	"mpol/lang/diag"
 )
 
@@ -31,11 +32,14 @@ type governed struct {
 // oneDirection warns of a subject that is governed in one direction only, at the first policy that
 // governs it.
 func (c *checker) oneDirection(m *Module) {
+	if slices.ContainsFunc(m.Policies, func(p *Policy) bool { return !p.known }) || c.mayHavePolicies() {
+		return
+	}
 	var in [2]governed
 	for dir := range in {
 		in[dir].texts = map[string]bool{}
 		for _, p := range m.Policies {
-			if !p.governs[dir] {
+			if !p.may[dir] {
 				continue
 			}
 			if text := c.subjectText(p.Subject); !in[dir].texts[text] {
@@ -48,7 +52,7 @@ func (c *checker) oneDirection(m *Module) {
 	}
 	warned := map[string]bool{}
 	for _, p := range m.Policies {
-		if p.governs[program.Egress] == p.governs[program.Ingress] {
+		if p.may[program.Egress] == p.may[program.Ingress] {
 			continue
 		}
 		text := c.subjectText(p.Subject)
@@ -62,6 +66,18 @@ func (c *checker) oneDirection(m *Module) {
 				fmt.Sprintf("add the %s rules, or %s none", other, other))
 		}
 	}
+}
+
+// mayHavePolicies reports whether a policy was not read.
+func (c *checker) mayHavePolicies() bool {
+	return slices.ContainsFunc(c.files, func(f *lang.File) bool {
+		return f.Broken && (len(f.Lost) > 0 || slices.ContainsFunc(f.Decls, isOther))
+	})
+}
+
+func isOther(d lang.Decl) bool {
+	_, other := d.(*lang.Other)
+	return other
 }
 
 // subjectText is one text for one set of subjects that are written alike.

@@ -85,6 +85,8 @@ type Policy struct {
 	NameSpan  diag.Span `json:"name_span"` // its name
 
 	governs [2]bool // by direction
+	may     [2]bool // by direction: governs, or would if what is wrong in it were right
+	known   bool    // the subject and the tier are
 }
 
 // Block is one direction of a policy; Span is that of the word ingress or egress. Resolvers are
@@ -94,6 +96,8 @@ type Block struct {
 	Resolvers     []program.Resolver `json:"resolvers,omitempty"`
 	Span          diag.Span          `json:"span"`
 	ResolversSpan diag.Span          `json:"resolvers_span,omitzero"`
+
+	sound bool // each of its rules is
 }
 
 // Rule is one rule. Label is empty for a rule without a name.
@@ -125,6 +129,8 @@ type Rule struct {
 	PeersSpan diag.Span `json:"peers_span"`
 	L4Span    diag.Span `json:"l4_span"`
 	L7Span    diag.Span `json:"l7_span,omitzero"`
+
+	sound bool // without an error
 }
 
 // Term is one peer of a list as written: a word, a prefix, a selector, a domain or a name. Name is

@@ -27,10 +27,13 @@ type placed struct {
 // audit reports whether the rule only reports.
 func (p *placed) audit() bool { return p.rule.Audit || p.policy.Audit }
 
-// place returns the rules of policies, which are in file order, in file order.
+// place returns the rules without an error of policies, which are in file order, in file order.
 func place(ps []*Policy) []*placed {
 	var out []*placed
 	for _, p := range ps {
+		if !p.known {
+			continue
+		}
 		dirs := []program.Direction{program.Egress, program.Ingress}
 		if p.Ingress != nil && p.Egress != nil && p.Ingress.Span.Start.Offset < p.Egress.Span.Start.Offset {
 			slices.Reverse(dirs)
@@ -44,6 +47,9 @@ func place(ps []*Policy) []*placed {
 				continue
 			}
 			for _, r := range b.Rules {
+				if !r.sound {
+					continue
+				}
 				out = append(out, &placed{rule: r, policy: p, dir: dir, ports: narrowPorts(r.L4)})
 			}
 		}

@@ -44,7 +44,12 @@ func (c *checker) policy(d *lang.Policy) *Policy {
 			p.Egress = block
 		}
 	}
-	p.governs = [2]bool{program.Egress: c.governs(p, p.Egress), program.Ingress: c.governs(p, p.Ingress)}
+	s := p.Subject
+	p.known = in.tierKnown && (s.All || s.Host || s.Selector != nil)
+	for dir, b := range [2]*Block{program.Egress: p.Egress, program.Ingress: p.Ingress} {
+		p.governs[dir] = c.governs(p, b)
+		p.may[dir] = p.governs[dir] || d.Broken || b != nil && !b.sound
+	}
 	return p
 }
 
@@ -74,9 +79,12 @@ func (c *checker) block(b *lang.Block, in *ruleContext) *Block {
 	case len(b.Resolves) > 0 && len(b.Rules) == 0:
 		c.errorAt(diag.Empty, out.Span, "the block has no rule", "write "+b.Word.Value+" none")
 	}
+	out.sound = !in.decl.Broken
 	for _, r := range b.Rules {
 		c.uniqueLabel(r, in.labels)
-		if rule := c.rule(r, in); rule != nil {
+		rule := c.rule(r, in)
+		out.sound = out.sound && rule != nil && rule.sound
+		if rule != nil {
 			out.Rules = append(out.Rules, rule)
 		}
 	}
@@ -129,6 +137,7 @@ func (c *checker) uniqueLabel(r *lang.Rule, labels map[string]diag.Span) {
 
 // rule resolves one rule, nil when it could not be read.
 func (c *checker) rule(r *lang.Rule, in *ruleContext) *Rule {
+	first := len(c.diags)
 	values := c.annotations(r.Annotations)
 	if r.Broken || r.Peers == nil {
 		return nil
@@ -167,7 +176,13 @@ func (c *checker) rule(r *lang.Rule, in *ruleContext) *Rule {
 	if goodL4 && out.L7 != nil {
 		c.l7Protocol(out.L7, out.L4, out.L4Span, in.dir)
 	}
+	out.sound = good && goodL4 && !c.diags[first:].HasErrors() && speaks(out.L7)
 	return out
+}
+
+// speaks reports whether an L7 part, if there is one, speaks of anything, as it does without a mistake.
+func speaks(l *program.L7) bool {
+	return l == nil || l.Pinned || len(l.HTTP)+len(l.GRPC)+len(l.SNI)+len(l.DNS) > 0
 }
 
 // actionOf checks what a rule's action goes with.

@@ -9,10 +9,19 @@ import (
 	"strings"
 
 	"mpol/compiler/program"
+	"mpol/lang"
 	"mpol/lang/diag"
 )
 
-// warnings reports what may stand and is probably not meant. It looks at a module without errors.
+// allSound reports whether every policy of the run was read and is without an error.
+func (c *checker) allSound(m *Module) bool {
+	return !slices.ContainsFunc(c.files, func(f *lang.File) bool { return f.Broken }) &&
+		!slices.ContainsFunc(m.Policies, func(p *Policy) bool {
+			return !p.known || p.Ingress != nil && !p.Ingress.sound || p.Egress != nil && !p.Egress.sound
+		})
+}
+
+// warnings reports what may stand and is probably not meant, as far as it does not hang on an error.
 func (c *checker) warnings(m *Module) {
 	c.oneDirection(m)
 	c.pairs(c.placed)
@@ -21,7 +30,7 @@ func (c *checker) warnings(m *Module) {
 		if !k.looked {
 			before := len(c.diags)
 			c.about(k)
-			k.about, k.looked = slices.Clone(c.diags[before:]), true
+			k.about, k.looked = slices.Clone(c.diags[before:]), k.checked
 			continue
 		}
 		c.diags = append(c.diags, k.about...)
@@ -32,7 +41,7 @@ func (c *checker) warnings(m *Module) {
 func (c *checker) about(k *kept) {
 	for _, p := range k.policies {
 		for _, b := range []*Block{p.Egress, p.Ingress} {
-			if b != nil {
+			if b != nil && b.sound {
 				c.icmpFamilies(b)
 			}
 		}

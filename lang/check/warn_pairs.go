@@ -40,7 +40,7 @@ func (c *checker) pairs(rules []*placed) {
 		}
 	}
 	for _, n := range rules {
-		if n.audit() && n.rule.L7 != nil {
+		if c.sound && n.audit() && n.rule.L7 != nil {
 			c.auditPart(n, x.asking)
 		}
 		if !n.audit() && n.rule.Action == program.Allow && n.rule.L7 != nil {
