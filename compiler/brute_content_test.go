@@ -90,7 +90,9 @@ func bruteGRPC(g program.GRPCMethod, f verdict.Flow, path string, deny bool) boo
 		want = "(?i)^/" + regexp.QuoteMeta(g.Service) + "/" + method + "/?$"
 	}
 	types := values(f, "content-type")
-	is := func(t string) bool { return regexp.MustCompile(`^application/grpc([+;].*)?$`).MatchString(folded(t, deny)) }
+	is := func(t string) bool {
+		return regexp.MustCompile(`^application/grpc([+;].*)?$`).MatchString(folded(t, deny))
+	}
 	isNot := func(t string) bool { return !is(t) }
 	return f.HTTP.Two && folded("POST", deny) == folded(f.HTTP.Method, deny) && regexp.MustCompile(want).MatchString(path) &&
 		slices.ContainsFunc(types, is) && (deny || !slices.ContainsFunc(types, isNot) && f.HTTP.Upgrade == "")

@@ -29,9 +29,6 @@ func drawWhole(t *rapid.T) *check.Module {
 			if rapid.IntRange(0, 2).Draw(t, "resolve via") == 0 && b == p.Egress {
 				b.Resolvers = []program.Resolver{drawResolver(t)}
 			}
-			for _, r := range b.Rules {
-				drawWholeRule(t, r)
-			}
 		}
 	}
 	return m
@@ -51,27 +48,6 @@ func drawResolver(t *rapid.T) program.Resolver {
 			Kind: program.PeerSelector, Selector: &program.Selector{Op: program.OpIn, Key: "app", Values: []string{"b"}},
 		}}}, L4: []program.L4{udp}},
 	}).Draw(t, "resolver")
-}
-
-func drawWholeRule(t *rapid.T, r *check.Rule) {
-	onlyDomains := true
-	for i := range r.Peers.Include {
-		d := r.Peers.Include[i].Domain
-		if onlyDomains = onlyDomains && d != nil; d == nil {
-			continue
-		}
-		switch rapid.IntRange(0, 3).Draw(t, "whole domain") {
-		case 0:
-			d.Private = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-		case 1:
-			d.Aliases = []program.NamePattern{rapid.SampledFrom([]program.NamePattern{"*.example.net", "a.example.com"}).Draw(t, "alias")}
-		}
-	}
-	switch {
-	case r.L7 == nil:
-	case r.L7.Kind == program.L7TLS && onlyDomains && rapid.Bool().Draw(t, "pinned"):
-		r.L7 = &program.L7{Kind: program.L7TLS, Pinned: true}
-	}
 }
 
 func answers() [][]verdict.Answer {

@@ -287,7 +287,7 @@ func (b brute) doors(r *check.Rule, other, subject who, f verdict.Flow) (out []d
 			trusted := a.Server == verdict.End{} || slices.ContainsFunc(rs, func(s program.Resolver) bool {
 				return believes(s, a.Name) && (s.Node && slices.Contains(b.inv.Resolvers, a.Server.Addr) || !s.Node && b.among(s.Peers, subject, from))
 			})
-			if !trusted || taken(r.Peers, a.Name) || slices.ContainsFunc(p.Domain.Except, func(x program.NamePattern) bool { return like(x, a.Name) }) {
+			if !trusted || taken(r.Peers, a.Name) || outOfDomain(p.Domain, a.Name) {
 				continue
 			}
 			for _, x := range p.Domain.Patterns {
@@ -322,8 +322,12 @@ func like(p program.NamePattern, n program.Name) bool {
 }
 
 func inDomain(d *program.Domain, n program.Name) bool {
-	is := func(p program.NamePattern) bool { return like(p, n) }
-	return slices.ContainsFunc(d.Patterns, is) && !slices.ContainsFunc(d.Except, is)
+	return slices.ContainsFunc(d.Patterns, func(p program.NamePattern) bool { return like(p, n) }) && !outOfDomain(d, n)
+}
+
+func outOfDomain(d *program.Domain, n program.Name) bool {
+	return slices.ContainsFunc(d.Except, func(p program.NamePattern) bool { return like(p, n) }) ||
+		slices.ContainsFunc(d.Less, func(e program.Domain) bool { return inDomain(&e, n) })
 }
 
 func taken(ps program.Peers, n program.Name) bool {

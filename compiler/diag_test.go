@@ -41,7 +41,6 @@ func domain(patterns ...program.NamePattern) program.Peer {
 func TestDiagnostics(t *testing.T) {
 	anyone := program.Peer{Kind: program.PeerAny}
 	http := &program.L7{Kind: program.L7HTTP, HTTP: []program.HTTPRequest{{Path: program.PathPattern{Subtree: true}}}}
-	tls := &program.L7{Kind: program.L7TLS, SNI: []program.NamePattern{"a.example.com"}}
 	dns := &program.L7{Kind: program.L7DNS, DNS: []program.NamePattern{"a.example.com"}}
 	overlapping := func(n int) (rules []*check.Rule) {
 		for i := range n {
@@ -49,11 +48,6 @@ func TestDiagnostics(t *testing.T) {
 		}
 		return rules
 	}
-	nested := rule(program.Allow, nil, tcp(80, 80), domain("**.example.com"))
-	nested[0].Peers.Except = []program.Peer{domain("a.example.com")}
-	nested[0].Peers.Except[0].Domain.Except = []program.NamePattern{"b.example.com"}
-	flat := rule(program.Allow, nil, tcp(80, 80), domain("**.example.com"))
-	flat[0].Peers.Except = []program.Peer{domain("a.example.com")}
 	tiers := func(n int) *check.Module {
 		m := one(nil, rule(program.Allow, nil, tcp(80, 80), anyone))
 		m.Tiers = slices.Repeat(m.Tiers, n)
@@ -67,7 +61,6 @@ func TestDiagnostics(t *testing.T) {
 		good *check.Module
 	}{
 		{"a domain in ingress", one(nil, rule(program.Allow, nil, tcp(80, 80), domain("a.example.com"))), diag.DomainIngress, one(rule(program.Allow, nil, tcp(80, 80), domain("a.example.com")), nil)},
-		{"an except in an except", one(nested, nil), diag.NotSupported, one(flat, nil)},
 		{"protocol 0", one(nil, rule(program.Allow, nil, program.L4{Last: 65535}, anyone)), diag.BadL4, one(nil, rule(program.Allow, nil, program.L4{Any: true}, anyone))},
 		{"http over udp", one(nil, rule(program.Allow, http, udp53, anyone)), diag.L7Protocol, one(nil, rule(program.Allow, http, tcp(53, 53), anyone))},
 		{"http over any", one(nil, rule(program.Allow, http, program.L4{Any: true}, anyone)), diag.L7Protocol, one(nil, rule(program.Allow, http, tcp(80, 80), anyone))},
@@ -75,11 +68,6 @@ func TestDiagnostics(t *testing.T) {
 		{"questions in ingress", one(nil, rule(program.Allow, dns, udp53, anyone)), diag.NotSupported, one(append(rule(program.Allow, dns, udp53, anyone), rule(program.Deny, dns, tcp(53, 53), anyone)...), nil)},
 		{"too many tiers", tiers(64), compiler.CodeTooMany, tiers(63)},
 		{"too many name sets", one(overlapping(13), nil), compiler.CodeNameSets, one(overlapping(12), nil)},
-		{"two kinds", one(nil, append(rule(program.Allow, http, tcp(80, 90), anyone), rule(program.Allow, tls, tcp(90, 99), anyone)...)), diag.L7Mixed, one(nil, append(rule(program.Allow, http, tcp(80, 90), anyone), rule(program.Allow, tls, tcp(91, 99), anyone)...))},
-		{
-			"http at the port of questions", one(append(rule(program.Allow, nil, tcp(80, 80), domain("a.example.com")), rule(program.Allow, http, tcp(53, 53), anyone)...), nil),
-			compiler.CodeDNSPort, one(rule(program.Allow, http, tcp(53, 53), anyone), nil),
-		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -102,27 +90,18 @@ func TestDiagnostics(t *testing.T) {
 // What no node enforces yet is refused at its place, unless it only reports.
 func TestNotSupported(t *testing.T) {
 	anyone := program.Peer{Kind: program.PeerAny}
-	http := func(h program.HTTPRequest) *program.L7 {
-		h.Path = program.PathPattern{Subtree: true}
-		return &program.L7{Kind: program.L7HTTP, HTTP: []program.HTTPRequest{h}}
-	}
-	private, alias := domain("a.example.com"), domain("a.example.com")
-	private.Domain.Private = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	alias.Domain.Aliases = []program.NamePattern{"b.example.com"}
+	http := &program.L7{Kind: program.L7HTTP, HTTP: []program.HTTPRequest{{Path: program.PathPattern{Subtree: true}}}}
 	via := one(rule(program.Allow, nil, tcp(80, 80), domain("a.example.com")), nil)
 	via.Policies[0].Egress.Resolvers = []program.Resolver{{Name: "p.r"}}
 	node := one(rule(program.Allow, nil, tcp(80, 80), domain("a.example.com")), nil)
 	node.Policies[0].Egress.Resolvers = []program.Resolver{{Name: "node", Node: true}}
 	host := one(rule(program.Allow, nil, tcp(80, 80), anyone), nil)
 	host.Policies[0].Subject = program.Subject{Host: true}
-	plain := one(rule(program.Allow, http(program.HTTPRequest{}), tcp(80, 80), anyone), nil)
+	plain := one(rule(program.Allow, http, tcp(80, 80), anyone), nil)
 	tests := []struct {
 		name      string
 		bad, good *check.Module
 	}{
-		{"pinned", one(rule(program.Allow, &program.L7{Kind: program.L7TLS, Pinned: true}, tcp(80, 80), domain("a.example.com")), nil), node},
-		{"private", one(rule(program.Allow, nil, tcp(80, 80), private), nil), node},
-		{"via cname", one(rule(program.Allow, nil, tcp(80, 80), alias), nil), node},
 		{"resolve via", via, node},
 		{"host", host, plain},
 	}
@@ -140,6 +119,21 @@ func TestNotSupported(t *testing.T) {
 				t.Errorf("an audit policy is not left out of the tables: %v", diags)
 			}
 		})
+	}
+}
+
+// What goes to the DNS proxy cannot be judged as another kind: it is denied, with a warning.
+func TestDNSPort(t *testing.T) {
+	http := &program.L7{Kind: program.L7HTTP, HTTP: []program.HTTPRequest{{Path: program.PathPattern{Subtree: true}}}}
+	asks := rule(program.Allow, http, tcp(53, 80), program.Peer{Kind: program.PeerAny})
+	p, diags := compiler.Compile(one(asks, nil), universe())
+	if p == nil || len(diags) > 0 {
+		t.Errorf("Compile gave %v, want nothing", diags)
+	}
+	names := rule(program.Allow, nil, tcp(443, 443), domain("a.example.com"))
+	p, diags = compiler.Compile(one(append(asks, names...), nil), universe())
+	if p == nil || len(diags) != 1 || diags[0].Code != compiler.CodeDNSPort || diags[0].Severity != diag.Warning {
+		t.Errorf("Compile gave %v, want one warning %s", diags, compiler.CodeDNSPort)
 	}
 }
 

@@ -105,4 +105,3 @@ func contents(f verdict.Flow) []verdict.Flow {
 	}
 	return out
 }
-

@@ -5,6 +5,7 @@ package compiler_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"pgregory.net/rapid"
 
@@ -90,18 +91,28 @@ func points() []point {
 	}
 }
 
-func learned() [][]program.Name {
-	name := program.ParseName
-	return [][]program.Name{
+// learned are what a client may have been answered about an address; the first answers of nobody
+// known are believed of every resolver.
+func learned() [][]verdict.Answer {
+	node := verdict.End{Addr: netip.MustParseAddr("9.9.9.9")}
+	answer := func(name string, via ...string) verdict.Answer {
+		return verdict.Answer{Name: program.ParseName(name), Via: names(via...), Server: node}
+	}
+	other := answer("a.example.com")
+	other.Server.Addr = netip.MustParseAddr("203.0.113.53")
+	return [][]verdict.Answer{
 		nil,
-		{name("a.example.com")},
-		{name("b.example.com")},
-		{name("api-1.example.com")},
-		{name("x.y.example.com")},
-		{name("x.example.net")},
-		{name("other.test")},
-		{name("a.example.com"), name("x.example.net")},
-		{name("b.example.com"), name("api-1.example.com"), name("other.test")},
+		{answer("a.example.com")},
+		{answer("b.example.com")},
+		{answer("api-1.example.com")},
+		{answer("x.y.example.com", "c.example.net")},
+		{answer("x.example.net", "c.example.net", "a.example.com")},
+		{answer("other.test")},
+		{answer("other.test", "a.example.com")},
+		{other},
+		{answer("a.example.com"), answer("x.example.net")},
+		{answer("a.example.com"), answer("b.example.com")},
+		{answer("b.example.com"), answer("api-1.example.com"), answer("other.test", "x.example.net")},
 	}
 }
 
@@ -144,11 +155,17 @@ func drawDomain(t *rapid.T) program.Peer {
 		"a.example.com", "b.example.com", "*.example.com", "**.example.com", "api-*.example.com", "a*.example.com", "x.example.net", "*.example.net",
 	}
 	d := &program.Domain{Patterns: []program.NamePattern{rapid.SampledFrom(patterns).Draw(t, "pattern")}}
-	switch rapid.IntRange(0, 5).Draw(t, "domain") {
+	switch rapid.IntRange(0, 8).Draw(t, "domain") {
 	case 0:
 		d.Patterns = append(d.Patterns, rapid.SampledFrom(patterns).Draw(t, "pattern"))
 	case 1:
 		d.Except = []program.NamePattern{rapid.SampledFrom(patterns).Draw(t, "except")}
+	case 2:
+		d.Private = []netip.Prefix{netip.MustParsePrefix(rapid.SampledFrom([]string{"10.0.0.0/8", "10.9.0.0/16", "169.254.0.0/16"}).Draw(t, "private"))}
+	case 3:
+		d.Aliases = []program.NamePattern{rapid.SampledFrom([]program.NamePattern{"*.example.net", "a.example.com"}).Draw(t, "alias")}
+	case 4:
+		d.Less = []program.Domain{{Patterns: []program.NamePattern{"**.example.com"}, Except: []program.NamePattern{rapid.SampledFrom(patterns).Draw(t, "back")}}}
 	}
 	return program.Peer{Kind: program.PeerDomain, Domain: d}
 }
@@ -170,8 +187,16 @@ func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check
 			r.Peers.Include = append(r.Peers.Include, drawDomain(t))
 		}
 		if r.Action == program.Deny {
+			for _, p := range r.Peers.Include {
+				p.Domain.Private, p.Domain.Aliases = nil, nil
+			}
 			r.L4 = []program.L4{{Any: true}}
 			return r
+		}
+		if rapid.IntRange(0, 3).Draw(t, "less") == 0 {
+			less := drawDomain(t)
+			less.Domain.Private, less.Domain.Aliases = nil, nil
+			r.Peers.Except = append(r.Peers.Except, less)
 		}
 	}
 	if len(r.Peers.Include) == 0 || rapid.IntRange(0, 4).Draw(t, "mixed") == 0 {
@@ -194,6 +219,9 @@ func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check
 		r.L4 = []program.L4{rapid.SampledFrom([]program.L4{tcp(443, 443), tcp(440, 445)}).Draw(t, "tls ports")}
 		r.L7 = &program.L7{Kind: program.L7TLS, SNI: []program.NamePattern{rapid.SampledFrom(
 			[]program.NamePattern{"a.example.com", "*.example.com", "x.example.net"}).Draw(t, "sni")}}
+		if onlyDomains(r) && rapid.Bool().Draw(t, "pinned") {
+			r.L7 = &program.L7{Kind: program.L7TLS, Pinned: true}
+		}
 	case 6:
 		r.L4 = dns
 		if d == program.Egress && !hasDomainPeer(r) && rapid.Bool().Draw(t, "dns part") {
@@ -221,6 +249,10 @@ func hasDomainPeer(r *check.Rule) bool {
 		}
 	}
 	return false
+}
+
+func onlyDomains(r *check.Rule) bool {
+	return !slices.ContainsFunc(r.Peers.Include, func(p program.Peer) bool { return p.Kind != program.PeerDomain })
 }
 
 // drawModule draws up to four policies over four tiers.

@@ -160,10 +160,10 @@ func (s *scope) verdict(cl *class, ts []term, proto uint8, port uint16) program.
 		kinds[program.L7DNS] = true
 	}
 	for k := range kinds {
-		v.L7 = k // of two kinds the entry denies: what is set is of no consequence
+		v.L7 = k
 	}
 	if len(kinds) > 1 {
-		v.Allow, v.L7 = false, program.L7None
+		v.Allow, v.L7 = false, program.L7Mixed
 	}
 	return v
 }

@@ -2,7 +2,11 @@
 
 package compiler
 
-import "mpol/compiler/program"
+import (
+	"slices"
+
+	"mpol/compiler/program"
+)
 
 // profile makes the profile of a row.
 func (c *compilation) profile(row program.ProfileRow, use *profileUse) program.Profile {
@@ -56,7 +60,8 @@ func (c *compilation) half(s *scope, cl, names *class, port uint16) *program.Hal
 }
 
 // requestRules returns r as it speaks of requests: once if it holds for the class, whatever the
-// Host, else once for each of its domain peers that is in the name set.
+// Host, else once for each of its domain peers that is in the name set. One that is pinned allows the
+// names of the patterns that are.
 func (c *compilation) requestRules(r *scopeRule, cl, names *class) []program.RequestRule {
 	rr := program.RequestRule{Rule: r.key, Every: r.L7 == nil}
 	if r.L7 != nil {
@@ -72,13 +77,19 @@ func (c *compilation) requestRules(r *scopeRule, cl, names *class) []program.Req
 		return []program.RequestRule{rr}
 	}
 	var out []program.RequestRule
-	for i, p := range r.peers {
-		for _, q := range names.names {
-			if p == q {
-				rr.Names = &r.domains[i]
-				out = append(out, rr)
-			}
+	for i := range r.names {
+		n := &r.names[i]
+		switch {
+		case !slices.Contains(names.names, n.peer):
+		case r.L7.Pinned:
+			rr.SNI = append(rr.SNI, n.sni)
+		default:
+			rr.Names = &n.host
+			out = append(out, rr)
 		}
+	}
+	if r.L7.Pinned {
+		return []program.RequestRule{rr}
 	}
 	return out
 }

@@ -80,11 +80,6 @@ func (c *compilation) checkRule(r *program.Rule, d program.Direction) {
 	if d == program.Ingress && hasDomain(r.Peers) {
 		add(diag.DomainIngress, rule.PeersSpan, "", "a domain is a peer in egress only")
 	}
-	for _, p := range r.Peers.Except {
-		if p.Kind == program.PeerDomain && len(p.Domain.Except) > 0 {
-			add(diag.NotSupported, rule.PeersSpan, "", "an `except` inside of an `except` of domains is not supported")
-		}
-	}
 	for _, l := range r.L4 {
 		if !l.Any && l.Proto == noProto {
 			add(diag.BadL4, rule.L4Span, "", "protocol 0 is not supported")

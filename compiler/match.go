@@ -3,6 +3,7 @@
 package compiler
 
 import (
+	"net/netip"
 	"slices"
 
 	"mpol/compiler/program"
@@ -30,7 +31,13 @@ func (id *identity) holds(p program.Peer) bool {
 	return false
 }
 
-// internet reports whether id is world outside of the special-purpose blocks: where names open.
+// opened reports whether names of d may open the addresses of id.
+func (id *identity) opened(d *program.Domain) bool {
+	return id.owner == world &&
+		(id.internet() || slices.ContainsFunc(d.Private, func(q netip.Prefix) bool { return covers(q, id.prefix) }))
+}
+
+// internet reports whether id is world outside of the special-purpose blocks: where every name opens.
 func (id *identity) internet() bool {
 	return id.owner == world && !id.special
 }
@@ -70,5 +77,5 @@ func implied(r *scopeRule, c *class) bool {
 
 // named reports whether a domain peer of r is in the name set of a class.
 func named(r *scopeRule, c *class) bool {
-	return slices.ContainsFunc(r.peers, func(p int) bool { return slices.Contains(c.names, p) })
+	return slices.ContainsFunc(r.names, func(n ruleName) bool { return slices.Contains(c.names, n.peer) })
 }

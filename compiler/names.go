@@ -14,8 +14,8 @@ import (
 // maxNameSets bounds the combinations of domain peers of one table.
 const maxNameSets = 4096
 
-// nameSets adds a class for each combination of name peers that one name may match. It takes too
-// many rather than too few: every set of peers of which each two overlap.
+// nameSets adds a class for each combination of name peers that one answer may give an address to. It
+// takes too many rather than too few: every set of peers of which each two go together.
 func (c *compilation) nameSets(s *scope) {
 	if !s.proxied {
 		return
@@ -25,7 +25,7 @@ func (c *compilation) nameSets(s *scope) {
 	for i := range s.peers {
 		overlap[i] = make([]bool, len(s.peers))
 		for j := range s.peers {
-			overlap[i][j] = domainsOverlap(&s.peers[i].Domain, &s.peers[j].Domain)
+			overlap[i][j] = together(&s.peers[i].Domain, &s.peers[j].Domain)
 		}
 	}
 	var sets [][]int
@@ -71,9 +71,66 @@ func (c *compilation) tooManyNames(s *scope) {
 	})
 }
 
-// domainsOverlap reports whether one name may be in both. What a domain takes away is left aside:
-// the answer may be yes where it is no, never the other way round.
-func domainsOverlap(a, b *program.Domain) bool {
+// domains returns the domain peers of a rule, each less what the rule takes away.
+func domains(r *program.Rule) []program.Domain {
+	var except []program.NamePattern
+	var less []program.Domain
+	for _, p := range r.Peers.Except {
+		switch {
+		case p.Kind != program.PeerDomain:
+		case len(p.Domain.Except)+len(p.Domain.Less) > 0:
+			less = append(less, *p.Domain)
+		default:
+			except = append(except, p.Domain.Patterns...)
+		}
+	}
+	var ds []program.Domain
+	for _, p := range r.Peers.Include {
+		if p.Kind == program.PeerDomain {
+			d := *p.Domain
+			d.Except, d.Less = slices.Concat(d.Except, except), slices.Concat(d.Less, less)
+			ds = append(ds, d)
+		}
+	}
+	return ds
+}
+
+// ruleNames returns what addresses have to be learned by: a domain of the rule or, where the server
+// name is pinned to what gave the address, each of its patterns by itself.
+func ruleNames(r *scopeRule) []ruleName {
+	var out []ruleName
+	for _, d := range r.domains {
+		if r.L7 == nil || !r.L7.Pinned {
+			host := d
+			host.Private, host.Aliases = nil, nil
+			out = append(out, ruleName{domain: d, host: host})
+			continue
+		}
+		all := slices.Concat(d.Patterns, d.Aliases)
+		slices.Sort(all)
+		for _, p := range slices.Compact(all) {
+			one := d
+			one.Patterns, one.Aliases = only(d.Patterns, p), only(d.Aliases, p)
+			out = append(out, ruleName{domain: one, sni: p})
+		}
+	}
+	return out
+}
+
+// only returns p if it is one of ps.
+func only(ps []program.NamePattern, p program.NamePattern) []program.NamePattern {
+	if !slices.Contains(ps, p) {
+		return nil
+	}
+	return []program.NamePattern{p}
+}
+
+// together reports whether one answer may be of both. What a domain takes away is left aside, and an
+// alias may stand behind every name: the answer may be yes where it is no, never the other way round.
+func together(a, b *program.Domain) bool {
+	if len(a.Aliases)+len(b.Aliases) > 0 {
+		return true
+	}
 	for _, p := range a.Patterns {
 		for _, q := range b.Patterns {
 			if p.Meets(q) {

@@ -186,11 +186,14 @@ func (c *compilation) addRows(client, server *group, port uint16, found map[prog
 		found[row].local = found[row].local && server.device
 	}
 	add(egress)
-	if row.Egress < 0 || !c.space.identities[server.identity].internet() {
+	if row.Egress < 0 || c.space.identities[server.identity].owner != world {
 		return
 	}
 	s := c.scopes[row.Egress]
 	for row.NameClass = s.names; row.NameClass < len(s.classes); row.NameClass++ {
+		if !s.opens(&s.classes[row.NameClass], c.space.identities[server.identity]) {
+			continue
+		}
 		add(merge(egress, lookup(&s.table.Classes[row.NameClass], program.ProtoTCP, port)))
 	}
 }
@@ -214,12 +217,17 @@ func lookup(cl *program.Class, proto uint8, port uint16) program.Verdict {
 	return best
 }
 
+// opens reports whether an address of id may belong to a name set.
+func (s *scope) opens(names *class, id *identity) bool {
+	return !slices.ContainsFunc(names.names, func(p int) bool { return !id.opened(&s.peers[p].Domain) })
+}
+
 // speaking returns the peers of a name set that some rule allows a port.
 func (s *scope) speaking(names *class, port uint16) []int {
 	var out []int
 	for _, p := range names.names {
 		if slices.ContainsFunc(s.rules, func(r *scopeRule) bool {
-			return slices.Contains(r.peers, p) && coversPort(r.Rule, program.ProtoTCP, port)
+			return slices.ContainsFunc(r.names, func(n ruleName) bool { return n.peer == p }) && coversPort(r.Rule, program.ProtoTCP, port)
 		}) {
 			out = append(out, p)
 		}
@@ -234,7 +242,7 @@ func merge(a, b program.Verdict) program.Verdict {
 		v = b
 	}
 	v.L7 = max(a.L7, b.L7)
-	if a.L7 != program.L7None && b.L7 != program.L7None && a.L7 != b.L7 {
+	if a.L7 != program.L7None && b.L7 != program.L7None && a.L7 != b.L7 || v.L7 == program.L7Mixed {
 		v.Allow = false
 	}
 	return v

@@ -49,6 +49,7 @@ func TestTablesAgreeWithDecide(t *testing.T) {
 		"request allow tls", "request deny tls", "request allow grpc", "request deny grpc",
 		"request allow leaving", "request deny leaving", "request allow headers", "request deny headers",
 		"question allow", "question deny", "never judged", "host workload redirect", "by ungranted", "by late", "passed question",
+		"opened", "opened privately", "opened to tls",
 	}, func(t *rapid.T) {
 		m := drawModule(t)
 		p, diags := compiler.Compile(m, universe())
@@ -78,9 +79,9 @@ func TestTablesAgreeWithDecide(t *testing.T) {
 func flows(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, from, to verdict.End, seen tally) {
 	toEnd := w.end(to)
 	for _, pt := range points() {
-		for _, names := range learned() {
-			f := verdict.Flow{From: from, To: to, Proto: pt.proto, Port: pt.port, Names: names}
-			if names != nil && (!toEnd.internet || special(to)) {
+		for _, answers := range learned() {
+			f := verdict.Flow{From: from, To: to, Proto: pt.proto, Port: pt.port, Answers: answers}
+			if answers != nil && !toEnd.world {
 				continue
 			}
 			v := e.Decide(f)
@@ -95,7 +96,7 @@ func flows(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, from, t
 			if got.rowless || got.action != v.Action || got.half != v.Half || got.rule != p.Rules.Source(v.Rule).Key || got.l7 != v.L7 {
 				t.Fatalf("%+v:\nTables %+v\nDecide %+v by %v", f, got, v, p.Rules.Source(v.Rule))
 			}
-			count(seen, f, v)
+			count(seen, e, f, v)
 			countRule(seen, p.Rules.Source(v.Rule))
 			switch {
 			case got.profile != nil:
@@ -107,11 +108,11 @@ func flows(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, from, t
 	}
 }
 
-func count(seen tally, f verdict.Flow, v verdict.Verdict) {
+func count(seen tally, e *verdict.Evaluator, f verdict.Flow, v verdict.Verdict) {
 	key := v.Action.String() + " " + v.Half.String()
 	if v.Action == verdict.Redirect {
 		key += " " + v.L7.String()
-		if f.Names != nil && v.L7 != program.L7DNS {
+		if f.Answers != nil && v.L7 != program.L7DNS {
 			seen["named redirect"]++
 		}
 		if f.From.Workload != "" && v.L7 != program.L7DNS {
@@ -122,6 +123,18 @@ func count(seen tally, f verdict.Flow, v verdict.Verdict) {
 		key = "conflict"
 	}
 	seen[key]++
+	if f.Answers != nil && v.Action != verdict.Deny {
+		f.Answers = nil
+		if e.Decide(f).Action == verdict.Deny {
+			seen["opened"]++
+			if special(f.To) {
+				seen["opened privately"]++
+			}
+			if v.L7 == program.L7TLS {
+				seen["opened to tls"]++
+			}
+		}
+	}
 }
 
 func countRule(seen tally, s program.Source) {

@@ -71,7 +71,16 @@ type scopeRule struct {
 	list, resolvers int
 	// domains are the domain peers of an allow, each less what the rule takes away.
 	domains []program.Domain
-	peers   []int // the same, as indexes into scope.peers
+	names   []ruleName
+}
+
+// ruleName is what a learned address has to be of for a rule to hold.
+type ruleName struct {
+	domain program.Domain
+	peer   int // index into scope.peers
+	// host is what the Host or the server name of a request must be of or, for a pinned rule, sni.
+	host program.Domain
+	sni  program.NamePattern
 }
 
 // class is what no rule of a scope tells apart: the lists that hold or, for a name set, the peers.
@@ -79,8 +88,6 @@ type class struct {
 	key   string
 	holds []bool // by list; nil for a name set
 	names []int  // indexes into scope.peers
-	// internet: names may open some of its addresses.
-	internet bool
 }
 
 // newScope collects the tiers of some policies, all of which can be reached, for subjects with the
@@ -173,8 +180,9 @@ func (s *scope) collectPeers() {
 		if r.Action == program.Allow {
 			r.domains = domains(r.Rule)
 		}
-		for i := range r.domains {
-			peer[r.domains[i].String()] = r.domains[i]
+		r.names = ruleNames(r)
+		for _, n := range r.names {
+			peer[n.domain.String()] = n.domain
 		}
 	}
 	lists, peers := sortedKeys(list), sortedKeys(peer)
@@ -193,9 +201,8 @@ func (s *scope) collectPeers() {
 	}
 	for _, r := range s.rules {
 		r.list, r.resolvers = number(staticPeers(r.Rule)), number(s.resolverPeers(r.Rule))
-		for i := range r.domains {
-			n, _ := slices.BinarySearch(peers, r.domains[i].String())
-			r.peers = append(r.peers, n)
+		for i := range r.names {
+			r.names[i].peer, _ = slices.BinarySearch(peers, r.names[i].domain.String())
 		}
 	}
 }
@@ -219,24 +226,6 @@ func (s *scope) resolverPeers(r *program.Rule) program.Peers {
 		ps.Include = append(ps.Include, program.Peer{Kind: program.PeerPrefix, Prefix: single(a)})
 	}
 	return ps
-}
-
-// domains returns the domain peers of a rule, each less what the rule takes away.
-func domains(r *program.Rule) []program.Domain {
-	var except []program.NamePattern
-	for _, p := range r.Peers.Except {
-		if p.Kind == program.PeerDomain {
-			except = append(except, p.Domain.Patterns...)
-		}
-	}
-	var ds []program.Domain
-	for _, p := range r.Peers.Include {
-		if p.Kind == program.PeerDomain {
-			d := program.Domain{Patterns: p.Domain.Patterns, Except: slices.Concat(p.Domain.Except, except)}
-			ds = append(ds, d)
-		}
-	}
-	return ds
 }
 
 // name makes the key and the lineage. All that decides an entry from a class is in the key: rules

@@ -116,7 +116,6 @@ func (s *scope) classify(sp *space) {
 	of := make(map[*identity]*class)
 	for _, id := range sp.identities {
 		cl := find(holding[id])
-		cl.internet = cl.internet || id.internet()
 		if cl != first {
 			of[id] = cl
 		}

@@ -28,30 +28,10 @@ func (c *compilation) checkSupported() {
 			if slices.ContainsFunc(b.Resolvers, func(r program.Resolver) bool { return !r.Node }) {
 				c.notSupported(b.ResolversSpan, "`resolve via` another resolver than `node`")
 			}
-			for _, r := range b.Rules {
-				if !r.Audit {
-					c.checkSupportedRule(r)
-				}
-			}
 		}
 	}
 }
 
 func (c *compilation) notSupported(span diag.Span, what string) {
 	c.diags.Add(diag.Diagnostic{Code: diag.NotSupported, Span: span, Summary: fmt.Sprintf("%s is not supported yet on a node", what)})
-}
-
-// checkSupportedRule reports one rule, once.
-func (c *compilation) checkSupportedRule(r *check.Rule) {
-	peer := func(is func(program.Peer) bool) bool {
-		return slices.ContainsFunc(r.Peers.Include, is) || slices.ContainsFunc(r.Peers.Except, is)
-	}
-	switch {
-	case peer(func(p program.Peer) bool { return p.Domain != nil && len(p.Domain.Private) > 0 }):
-		c.notSupported(r.PeersSpan, "`private`")
-	case peer(func(p program.Peer) bool { return p.Domain != nil && len(p.Domain.Aliases) > 0 }):
-		c.notSupported(r.PeersSpan, "`via cname`")
-	case r.L7 != nil && r.L7.Pinned:
-		c.notSupported(r.L7Span, "`tls pinned`")
-	}
 }

@@ -16,9 +16,9 @@ type walk struct{ t *program.Tables }
 
 // walkEnd is an end as the datapath sees it.
 type walkEnd struct {
-	identity        int
-	bound           *program.Bound // of a local workload
-	owned, internet bool
+	identity     int
+	bound        *program.Bound // of a local workload
+	owned, world bool
 }
 
 // walked is the result of a flow.
@@ -36,7 +36,7 @@ type walked struct {
 func (w walk) end(e verdict.End) walkEnd {
 	a := w.address(e.Addr)
 	if e.Workload == "" {
-		return walkEnd{identity: a.Identity, bound: w.bound(a.Workload), owned: a.Owned, internet: !a.Owned}
+		return walkEnd{identity: a.Identity, bound: w.bound(a.Workload), owned: a.Owned, world: !a.Owned}
 	}
 	for _, s := range w.t.Sockets {
 		if s.Workload == e.Workload && s.Cell == a.Cell {
@@ -118,8 +118,8 @@ func (w walk) half(subject *program.Bound, d program.Direction, other walkEnd, f
 	if d == program.Ingress || t.Names == nil || other.owned {
 		return h
 	}
-	for _, n := range f.Names {
-		class, ok := nameClass(t.Names, n)
+	for _, a := range f.Answers {
+		class, ok := nameClass(t.Names, a, f.To.Addr)
 		if !ok || slices.Contains(h.taking, class) {
 			continue
 		}
@@ -135,18 +135,23 @@ func (w walk) half(subject *program.Bound, d program.Direction, other walkEnd, f
 
 func (h *walkHalf) merge(v program.Verdict) {
 	a, b := h.verdict, v
-	h.conflict = h.conflict || a.L7 != program.L7None && b.L7 != program.L7None && a.L7 != b.L7
+	h.conflict = h.conflict || a.L7 != program.L7None && b.L7 != program.L7None && a.L7 != b.L7 ||
+		a.L7 == program.L7Mixed || b.L7 == program.L7Mixed
 	if b.Rank < a.Rank || b.Rank == a.Rank && b.Order < a.Order {
 		h.verdict = b
 	}
 	h.verdict.L7 = max(a.L7, b.L7)
 }
 
-// nameClass finds the set of exactly the peers that a name matches.
-func nameClass(names *program.Names, n program.Name) (int, bool) {
+// nameClass finds the set of exactly the peers that an answer gives an address to, which is not owned.
+func nameClass(names *program.Names, a verdict.Answer, addr netip.Addr) (int, bool) {
 	var peers []int
 	for i := range names.Peers {
-		if names.Peers[i].Domain.Matches(n) {
+		p := &names.Peers[i]
+		in := func(ps []netip.Prefix) bool {
+			return slices.ContainsFunc(ps, func(q netip.Prefix) bool { return q.Contains(addr) })
+		}
+		if p.Domain.Gives(a.Name, a.Via) && p.Servers.Contains(a.Server.Addr) && (!in(program.SpecialPurpose()) || in(p.Domain.Private)) {
 			peers = append(peers, i)
 		}
 	}
@@ -158,7 +163,7 @@ func nameClass(names *program.Names, n program.Name) (int, bool) {
 			return s.Class, true
 		}
 	}
-	panic("a name matches peers that are no name set")
+	panic("an answer gives an address to peers that are no name set")
 }
 
 func (w walk) flow(f verdict.Flow) walked {

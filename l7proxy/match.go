@@ -132,6 +132,9 @@ func (m matcher) names(d *program.Domain) *rbacv3.Permission {
 		except := matcher{kind: m.kind} // what cannot be read is no exception
 		p = allOf(p, not(except.name(d.Except)))
 	}
+	for i := range d.Less {
+		p = allOf(p, not(matcher{kind: m.kind}.names(&d.Less[i])))
+	}
 	return p
 }
 

@@ -32,11 +32,8 @@ func Check(m *check.Module) diag.List {
 				continue
 			}
 			for _, r := range b.Rules {
-				if r.L7 == nil || r.Audit {
-					continue
-				}
-				if what := l7(r.L7); what != "" {
-					refuse(&list, r.L7Span, what)
+				if !r.Audit {
+					rule(&list, r)
 				}
 			}
 		}
@@ -44,10 +41,38 @@ func Check(m *check.Module) diag.List {
 	return list
 }
 
+// rule reports one rule, each part of it once.
+func rule(list *diag.List, r *check.Rule) {
+	for _, p := range r.Peers.Include {
+		if what := domain(p.Domain); what != "" {
+			refuse(list, r.PeersSpan, what)
+			break
+		}
+	}
+	if r.L7 == nil {
+		return
+	}
+	if what := l7(r.L7); what != "" {
+		refuse(list, r.L7Span, what)
+	}
+}
+
 func refuse(list *diag.List, span diag.Span, what string) {
 	list.Add(diag.Diagnostic{
 		Code: diag.NotSupported, Span: span, Summary: fmt.Sprintf("%s is not supported yet on a node", what),
 	})
+}
+
+// domain names what the DNS proxy does not do, empty when there is nothing.
+func domain(d *program.Domain) string {
+	switch {
+	case d == nil:
+	case len(d.Private) > 0:
+		return "`private`"
+	case len(d.Aliases) > 0:
+		return "`via cname`"
+	}
+	return ""
 }
 
 // l7 names what no proxy judges, empty when there is nothing.

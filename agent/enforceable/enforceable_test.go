@@ -43,6 +43,14 @@ func TestCheck(t *testing.T) {
 			`ingress { allow from any on tcp/80 http { GET, POST "/a" } }`,
 		},
 		{
+			"private", `egress { allow to "a.example.com", "b.example.com" private 10.0.0.0/8 on tcp/80 }`, "5:19",
+			`egress { allow to "a.example.com", "b.example.com" on tcp/80 }`,
+		},
+		{
+			"via cname", `egress { allow to "a.example.com" via cname "*.cdn.example.net" on tcp/80 }`, "5:19",
+			`egress { allow to "a.example.com", "*.cdn.example.net" on tcp/80 }`,
+		},
+		{
 			"audit", `ingress { deny from any on tcp/80 http { GET "/a" header "x" present } }`, "5:35",
 			`ingress { audit deny from any on tcp/80 http { GET "/a" header "x" present } }`,
 		},

@@ -130,6 +130,9 @@ func newRequests(rules []*program.Rule) *requests {
 		for _, p := range r.Peers.Include {
 			if p.Kind == program.PeerDomain {
 				names = append(names, slices.Concat(p.Domain.Patterns, p.Domain.Except, p.Domain.Aliases)...)
+				for _, less := range p.Domain.Less {
+					names = append(names, slices.Concat(less.Patterns, less.Except)...)
+				}
 			}
 		}
 		for _, p := range r.Resolvers {

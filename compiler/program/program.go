@@ -104,10 +104,12 @@ const (
 	L7HTTP
 	L7TLS
 	L7DNS
+	// L7Mixed stands for several at once, which no flow can speak.
+	L7Mixed
 )
 
 // String returns the word of the language, "none" for L7None.
-func (k L7Kind) String() string { return [...]string{"none", "http", "tls", "dns"}[k] }
+func (k L7Kind) String() string { return [...]string{"none", "http", "tls", "dns", "mixed"}[k] }
 
 // MarshalText implements encoding.TextMarshaler.
 func (k L7Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

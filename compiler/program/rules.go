@@ -2,7 +2,10 @@
 
 package program
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Rules is the resolved policy with the inventory it is judged against. Only the reference
 // evaluator, reports and the test runner read it.
@@ -137,10 +140,11 @@ type Peer struct {
 }
 
 // Domain is a domain peer: the patterns of one domains name (its own excepts removed) or one
-// pattern. Except are patterns taken away again.
+// pattern. Except are patterns taken away again, Less domains that have an except of their own.
 type Domain struct {
 	Patterns []NamePattern `json:"patterns"`
 	Except   []NamePattern `json:"except,omitempty"`
+	Less     []Domain      `json:"less,omitempty"`
 	// Private are prefixes of world that the names may open beside internet.
 	Private []netip.Prefix `json:"private,omitempty"`
 	// Aliases: an answer counts as well when its alias chain passes through a name of these.
@@ -149,7 +153,19 @@ type Domain struct {
 
 // Matches reports whether n is among the names of d.
 func (d *Domain) Matches(n Name) bool {
-	return matchesAny(d.Patterns, n) && !matchesAny(d.Except, n)
+	return matchesAny(d.Patterns, n) && !d.Excepts(n)
+}
+
+// Gives reports whether an answer is one of d: whether it was asked for by a name of d or, unless that
+// is taken away, came by an alias of d. Via are the names of the answer's alias chain.
+func (d *Domain) Gives(n Name, via []Name) bool {
+	return !d.Excepts(n) && (matchesAny(d.Patterns, n) ||
+		slices.ContainsFunc(via, func(v Name) bool { return matchesAny(d.Aliases, v) }))
+}
+
+// Excepts reports whether n is taken away from d.
+func (d *Domain) Excepts(n Name) bool {
+	return matchesAny(d.Except, n) || slices.ContainsFunc(d.Less, func(e Domain) bool { return e.Matches(n) })
 }
 
 func matchesAny(ps []NamePattern, n Name) bool {

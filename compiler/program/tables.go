@@ -130,7 +130,7 @@ type Entry struct {
 //
 // Two verdicts on one flow and half (that of the static class and that of each live name set)
 // merge: the one with the lower Rank wins, among equals the one with the lower Order. L7 of the
-// result is that of either; if both have one and they differ, the flow is denied.
+// result is that of either; if both have one and they differ, or one is L7Mixed, the flow is denied.
 type Verdict struct {
 	Allow bool `json:"allow"`
 	// L7 of an allow sends the flow to that proxy. Of a deny it says that an L7 rule would apply if
@@ -151,21 +151,24 @@ type Verdict struct {
 // Names is what an egress table says about DNS: which questions may be asked of whom, and which
 // learned names open what.
 type Names struct {
-	// Peers are the domain peers of the table. A name belongs to the Set of exactly those peers
-	// that it matches; a name that matches none opens nothing.
+	// Peers are the domain peers of the table. Each address of an answer belongs to the Set of exactly
+	// those peers that the answer gives it to; one that is given to none stays closed.
 	Peers     []NamePeer `json:"peers"` // sorted by key
 	Sets      []NameSet  `json:"sets"`
 	Questions []Question `json:"questions"`
 }
 
-// NamePeer is a domain peer of some rules. Answers of Servers alone open addresses for it.
+// NamePeer is a domain peer of some rules. An answer gives it an address where it came from one of
+// Servers, where Domain.Gives says so of the name that was asked for and of the alias chain, and where
+// a name may open the address: one that is not Owned and outside of SpecialPurpose, or else in
+// Domain.Private.
 type NamePeer struct {
 	Key     string `json:"key"`
 	Domain  Domain `json:"domain"`
 	Servers Ranges `json:"servers"`
 }
 
-// NameSet is a combination of name peers that one name can match; Class is its index in the
+// NameSet is a combination of name peers that one answer can give an address to; Class is its index in the
 // table's Classes.
 type NameSet struct {
 	Peers []int `json:"peers"`

@@ -53,13 +53,16 @@ func (d *Domain) String() string {
 	if len(d.Except) > 0 {
 		text += " except " + joinPatterns(d.Except)
 	}
+	for i := range d.Less {
+		text += " except (" + d.Less[i].String() + ")"
+	}
 	for _, p := range d.Private {
 		text += " private " + p.String()
 	}
 	for _, a := range d.Aliases {
 		text += " via cname " + strconv.Quote(string(a))
 	}
-	return text
+	return strings.TrimPrefix(text, " ") // there may be aliases alone
 }
 
 func joinPatterns(ps []NamePattern) string {

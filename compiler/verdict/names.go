@@ -35,10 +35,7 @@ func (h *half) opened(r *say, c content) bool {
 
 // credits returns the patterns of a domain peer of r by which an answer opens the address.
 func (h *half) credits(r *say, t *program.Peer, a *Answer) []program.NamePattern {
-	if t.Kind != program.PeerDomain || excepted(r.Peers, a.Name) || !h.opens(t.Domain) || !h.believes(r, a) {
-		return nil
-	}
-	if slices.ContainsFunc(t.Domain.Except, func(p program.NamePattern) bool { return p.Matches(a.Name) }) {
+	if t.Kind != program.PeerDomain || t.Domain.Excepts(a.Name) || excepted(r.Peers, a.Name) || !h.opens(t.Domain) || !h.believes(r, a) {
 		return nil
 	}
 	var ps []program.NamePattern
@@ -70,7 +67,8 @@ func (h *half) believes(r *say, a *Answer) bool {
 }
 
 // torn reports whether names lead the flow to different L7 rules, so that no one profile is right: a
-// name takes part by the domain peers that it matches and that some rule allows the flow's port.
+// name takes part by the domain peers that it matches and that some rule allows the flow's port, and
+// where that rule pins the server name by the patterns.
 func (h *half) torn() bool {
 	if len(h.answers) < 2 {
 		return false
@@ -83,8 +81,14 @@ func (h *half) torn() bool {
 				return
 			}
 			for i := range r.Peers.Include {
-				if len(h.credits(r, &r.Peers.Include[i], &h.answers[j])) > 0 {
-					speaks += fmt.Sprint(r.ID, ".", i, " ")
+				ps := h.credits(r, &r.Peers.Include[i], &h.answers[j])
+				if len(ps) == 0 {
+					continue
+				}
+				speaks += fmt.Sprint(r.ID, ".", i, " ")
+				if r.L7 != nil && r.L7.Pinned {
+					slices.Sort(ps)
+					speaks += fmt.Sprint(slices.Compact(ps), " ")
 				}
 			}
 		})

@@ -157,7 +157,7 @@ func (c *checker) serverNames(n lang.Node, annotations []*lang.Annotation) []pro
 	}
 	var out []program.NamePattern
 	for _, d := range sym.domains {
-		if len(d.Except) > 0 {
+		if len(d.Except)+len(d.Less) > 0 {
 			c.errorAt(diag.NotSupported, n.Span(), fmt.Sprintf("`%s`, which has an except, is not supported as a server name", n.Text()), "name its patterns")
 			return nil
 		}

@@ -267,7 +267,8 @@ func (c *checker) emptyPeers(p program.Peers) string {
 }
 
 func sameDomain(a, b *program.Domain) bool {
-	return slices.Equal(a.Patterns, b.Patterns) && slices.Equal(a.Except, b.Except)
+	return slices.Equal(a.Patterns, b.Patterns) && slices.Equal(a.Except, b.Except) &&
+		slices.EqualFunc(a.Less, b.Less, func(x, y program.Domain) bool { return sameDomain(&x, &y) })
 }
 
 // selectorOf joins peers that are workloads; all workloads hold for any labels.

@@ -103,8 +103,8 @@ func (c *checker) use(in space, r ref, kinds ...string) *symbol {
 // resolveDomains gives a domains name its value: its own patterns less its excepts, and beside
 // them the names in it, less the same excepts.
 func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
-	except, ok := c.takenAway(d)
-	own := program.Domain{Except: except}
+	except, less, ok := c.takenAway(d)
+	own := program.Domain{Except: except, Less: less}
 	var nested []program.Domain
 	for _, n := range lang.Split(d.Items) {
 		if t := n.Tokens[0]; lang.IsString(t) {
@@ -121,11 +121,12 @@ func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 			continue
 		}
 		for _, inner := range sym.domains {
-			if len(inner.Except) == 0 {
+			if len(inner.Except)+len(inner.Less) == 0 {
 				own.Patterns = append(own.Patterns, inner.Patterns...)
 				continue
 			}
 			inner.Except = sortedPatterns(append(slices.Clone(inner.Except), except...))
+			inner.Less = slices.Concat(inner.Less, less)
 			nested = append(nested, inner)
 		}
 	}
@@ -143,10 +144,9 @@ func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 	}
 }
 
-// takenAway returns the patterns behind except.
-func (c *checker) takenAway(d *lang.Domains) ([]program.NamePattern, bool) {
-	var ps []program.NamePattern
-	ok := true
+// takenAway returns the patterns behind except, and the domains that have an except of their own.
+func (c *checker) takenAway(d *lang.Domains) (ps []program.NamePattern, less []program.Domain, ok bool) {
+	ok = true
 	for _, n := range lang.Split(d.Minus) {
 		if t := n.Tokens[0]; lang.IsString(t) {
 			p, good := c.pattern(t, d.Annotations)
@@ -160,14 +160,14 @@ func (c *checker) takenAway(d *lang.Domains) ([]program.NamePattern, bool) {
 			continue
 		}
 		for _, taken := range sym.domains {
-			if len(taken.Except) > 0 {
-				c.errorAt(diag.NotSupported, n.Span(), fmt.Sprintf("taking away `%s`, which has an except of its own, is not supported", n.Text()), "name its patterns")
-				ok = false
+			if len(taken.Except)+len(taken.Less) > 0 {
+				less = append(less, taken)
+				continue
 			}
 			ps = append(ps, taken.Patterns...)
 		}
 	}
-	return sortedPatterns(ps), ok
+	return sortedPatterns(ps), less, ok
 }
 
 func sortedPatterns(ps []program.NamePattern) []program.NamePattern {
