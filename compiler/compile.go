@@ -39,9 +39,7 @@ type compilation struct {
 
 	space  *space
 	scopes []*scope // of c.tables.Tables, at the same indexes
-	// requested are the ports of each class of each table that send a flow to the proxy of requests.
-	requested [][][]uint16
-	tables    program.Tables
+	tables program.Tables
 }
 
 // place is where a RuleID stands; rule is nil for a default.

@@ -88,6 +88,35 @@ func BenchmarkCity(b *testing.B) {
 	}
 }
 
+// wide makes as many policies, sets of labels and, if so asked, prefixes, for a node with 200 workloads.
+func wide(n int, prefixes bool) (*check.Module, program.Inventory) {
+	m, inv := city(n, n, n)
+	for i, p := range m.Policies {
+		if prefixes {
+			net := netip.PrefixFrom(netip.AddrFrom4([4]byte{20, byte(i >> 8), byte(i)}), 24)
+			p.Egress.Rules[0].Peers = program.Peers{Include: []program.Peer{{Kind: program.PeerPrefix, Prefix: net}}}
+		}
+		if i >= 200 {
+			inv.Workloads[i].Interface = ""
+		}
+	}
+	return m, inv
+}
+
+// BenchmarkWide compiles 10,000 policies where each has its own labels or its own prefix.
+func BenchmarkWide(b *testing.B) {
+	for _, name := range []string{"labels", "prefixes"} {
+		b.Run(name, func(b *testing.B) {
+			m, inv := wide(10_000, name == "prefixes")
+			for b.Loop() {
+				if p, diags := compiler.Compile(m, inv); p == nil {
+					b.Fatal(diags)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkDecide judges flows and requests by the rules of a city: a million flows and 300,000
 // requests a second.
 func BenchmarkDecide(b *testing.B) {

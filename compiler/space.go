@@ -22,6 +22,7 @@ type space struct {
 	addresses  []program.Address
 	around     []int // of addresses: the narrowest wider one, -1
 	sockets    []program.Socket
+	residents  []*resident      // the workloads of the inventory
 	lists      map[string]*list // by text
 }
 
@@ -34,9 +35,36 @@ type identity struct {
 	cell    int
 	special bool // inside of a special-purpose block
 
+	// ends are the workloads of this node behind devices and in cgroups, nil where there are none;
+	// outside says that there is somebody else.
+	ends    [2]*end
+	outside bool
+
 	index int   // among the identities of the program
 	rows  []int // of the addresses that are its own
 	mark  *list // the list that asked last whether it is among its members
+}
+
+// v4 reports whether the addresses of id are of IPv4.
+func (id *identity) v4() bool { return id.prefix.Addr().Is4() }
+
+// add takes a workload in.
+func (id *identity) add(r *resident) {
+	if !r.Local() {
+		id.outside = true
+		return
+	}
+	kind := bit(r.Cgroup != "")
+	if id.ends[kind] == nil {
+		id.ends[kind] = &end{identity: id, who: r, alone: true}
+	}
+	id.ends[kind].alone = id.ends[kind].who == r
+}
+
+// resident is a workload and the tables of this node that judge it, -1 for none.
+type resident struct {
+	*program.Workload
+	egress, ingress int
 }
 
 type owner uint8
@@ -53,37 +81,39 @@ func newSpace(rules *program.Rules) *space {
 	known := make(map[string]*identity)
 	owned := make(map[netip.Prefix]bool)
 	var owners []*identity // of the addresses
-	add := func(p netip.Prefix, cell int, o owner, labels []program.Label, row program.Address) {
-		row.Prefix, row.Cell, owned[p] = p, cell, true
-		s.addresses = append(s.addresses, row)
-		owners = append(owners, s.identity(known, o, labels, row.Cell))
+	add := func(p netip.Prefix, id *identity, row program.Address) {
+		row.Prefix, row.Cell, owned[p] = p, id.cell, true
+		s.addresses, owners = append(s.addresses, row), append(owners, id)
 	}
 	inv := &rules.Inventory
 	for i := range inv.Workloads {
-		w := &inv.Workloads[i]
+		w := &resident{&inv.Workloads[i], -1, -1}
+		s.residents = append(s.residents, w)
 		row := program.Address{Owned: true}
 		if w.Interface != "" {
 			row.Workload = w.Name
 		}
 		for _, a := range w.Addresses {
-			add(single(a), s.find(a.Unmap()), workload, w.Labels, row)
+			id := s.identity(known, workload, w.Labels, s.find(a.Unmap()))
+			id.add(w)
+			add(single(a), id, row)
 		}
 	}
 	for _, a := range inv.Node {
 		if !a.IsLoopback() {
-			add(single(a), s.find(a.Unmap()), host, nil, program.Address{Owned: true, Node: true})
+			add(single(a), s.identity(known, host, nil, s.find(a.Unmap())), program.Address{Owned: true, Node: true})
 		}
 	}
 	for i, p := range s.prefixes {
 		switch {
 		case owned[p]:
 		case p.Addr().IsLoopback():
-			add(p, i, host, nil, program.Address{Owned: true, Node: true})
+			add(p, s.identity(known, host, nil, i), program.Address{Owned: true, Node: true})
 		default:
-			add(p, i, world, nil, program.Address{})
+			add(p, s.identity(known, world, nil, i), program.Address{})
 		}
 	}
-	sockets := s.hostWorkloads(inv, known)
+	sockets := s.hostWorkloads(known)
 	s.sortIdentities(known)
 	for i := range s.addresses {
 		s.addresses[i].Identity = owners[i].index
@@ -103,13 +133,13 @@ func (s *space) identity(known map[string]*identity, o owner, labels []program.L
 	}
 	key := who + " at " + s.keys[cell]
 	if known[key] == nil {
-		known[key] = &identity{key: key, owner: o, labels: labels, prefix: s.prefixes[cell], cell: cell, special: s.special[cell]}
+		known[key] = &identity{key: key, owner: o, labels: labels, prefix: s.prefixes[cell], cell: cell, special: s.special[cell], outside: o != workload}
 	}
 	return known[key]
 }
 
 // hostWorkloads gives each host workload an identity in every cell that holds a node address.
-func (s *space) hostWorkloads(inv *program.Inventory, known map[string]*identity) []*identity {
+func (s *space) hostWorkloads(known map[string]*identity) []*identity {
 	var cells []int
 	for _, a := range s.addresses {
 		if a.Node {
@@ -119,13 +149,14 @@ func (s *space) hostWorkloads(inv *program.Inventory, known map[string]*identity
 	slices.Sort(cells)
 	cells = slices.Compact(cells)
 	var ids []*identity
-	for _, w := range inv.Workloads {
+	for _, w := range s.residents {
 		if w.Cgroup == "" {
 			continue
 		}
 		for _, c := range cells {
-			s.sockets = append(s.sockets, program.Socket{Workload: w.Name, Cell: c})
-			ids = append(ids, s.identity(known, workload, w.Labels, c))
+			id := s.identity(known, workload, w.Labels, c)
+			id.add(w)
+			s.sockets, ids = append(s.sockets, program.Socket{Workload: w.Name, Cell: c}), append(ids, id)
 		}
 	}
 	return ids

@@ -38,17 +38,13 @@ func (c *compilation) lowerSubjects() {
 		byLabels[labels] = scopes[key]
 		return scopes[key]
 	}
-	type pair struct{ egress, ingress *scope }
-	var pairs []pair
-	for i := range c.rules.Inventory.Workloads {
-		w := &c.rules.Inventory.Workloads[i]
-		if !w.Local() {
-			continue
+	var local []*resident
+	var pairs [][2]*scope
+	for _, w := range c.space.residents {
+		if w.Local() {
+			local = append(local, w)
+			pairs = append(pairs, [2]*scope{scopeOf(w.Workload, program.Egress), scopeOf(w.Workload, program.Ingress)})
 		}
-		c.tables.Subjects = append(c.tables.Subjects, program.Bound{
-			Workload: w.Name, Interface: w.Interface, Cgroup: w.Cgroup,
-		})
-		pairs = append(pairs, pair{scopeOf(w, program.Egress), scopeOf(w, program.Ingress)})
 	}
 	slices.SortFunc(c.scopes, func(a, b *scope) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.lineage, b.lineage))
@@ -60,8 +56,11 @@ func (c *compilation) lowerSubjects() {
 		s.table = &c.tables.Tables[i]
 		c.lowerScope(s)
 	}
-	for i, p := range pairs {
-		c.tables.Subjects[i].Egress, c.tables.Subjects[i].Ingress = number[p.egress], number[p.ingress]
+	for i, w := range local {
+		w.egress, w.ingress = number[pairs[i][program.Egress]], number[pairs[i][program.Ingress]]
+		c.tables.Subjects = append(c.tables.Subjects, program.Bound{
+			Workload: w.Name, Interface: w.Interface, Cgroup: w.Cgroup, Egress: w.egress, Ingress: w.ingress,
+		})
 	}
 }
 
