@@ -48,7 +48,9 @@ func bruteContent(r *check.Rule, f verdict.Flow, q request) bool {
 		return !readable && deny || readable && slices.ContainsFunc(ps, func(p program.NamePattern) bool { return like(p, name) })
 	}
 	if q.kind == program.L7TLS {
-		return host(r.L7.SNI...)
+		return host(r.L7.SNI...) || slices.ContainsFunc(r.L7.SNISets, func(d program.Domain) bool {
+			return host(d.Patterns...) && !(readable && slices.ContainsFunc(d.Except, func(p program.NamePattern) bool { return like(p, name) }))
+		})
 	}
 	for _, x := range r.L7.HTTP {
 		if bruteRequest(x, f, q.path, deny) && (x.Host == nil || host(*x.Host)) {

@@ -219,6 +219,10 @@ func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check
 		r.L4 = []program.L4{rapid.SampledFrom([]program.L4{tcp(443, 443), tcp(440, 445)}).Draw(t, "tls ports")}
 		r.L7 = &program.L7{Kind: program.L7TLS, SNI: []program.NamePattern{rapid.SampledFrom(
 			[]program.NamePattern{"a.example.com", "*.example.com", "x.example.net"}).Draw(t, "sni")}}
+		if rapid.IntRange(0, 2).Draw(t, "sni sets") == 0 {
+			r.L7.SNISets = []program.Domain{{Patterns: []program.NamePattern{"*.example.com"}, Except: r.L7.SNI}}
+			r.L7.SNI = nil
+		}
 		if onlyDomains(r) && rapid.Bool().Draw(t, "pinned") {
 			r.L7 = &program.L7{Kind: program.L7TLS, Pinned: true}
 		}

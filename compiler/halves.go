@@ -65,7 +65,7 @@ func (c *compilation) half(s *scope, cl, names *class, port uint16) *program.Hal
 func (c *compilation) requestRules(r *scopeRule, cl, names *class) []program.RequestRule {
 	rr := program.RequestRule{Rule: r.key, Every: r.L7 == nil}
 	if r.L7 != nil {
-		rr.HTTP, rr.GRPC, rr.SNI = r.L7.HTTP, r.L7.GRPC, r.L7.SNI
+		rr.HTTP, rr.GRPC, rr.SNI, rr.SNISets = r.L7.HTTP, r.L7.GRPC, r.L7.SNI, r.L7.SNISets
 	}
 	if static(r, cl) {
 		return []program.RequestRule{rr}

@@ -88,7 +88,8 @@ func (r asked) rule(rr program.RequestRule, deny bool) bool {
 		return true
 	}
 	if r.kind == program.L7TLS {
-		return slices.ContainsFunc(rr.SNI, func(p program.NamePattern) bool { return r.named(deny, p.Matches) })
+		return slices.ContainsFunc(rr.SNI, func(p program.NamePattern) bool { return r.named(deny, p.Matches) }) ||
+			slices.ContainsFunc(rr.SNISets, func(d program.Domain) bool { return r.named(deny, d.Matches) })
 	}
 	return slices.ContainsFunc(rr.HTTP, func(h program.HTTPRequest) bool {
 		return bruteRequest(h, r.flow, r.path, deny) && (h.Host == nil || r.named(deny, h.Host.Matches))

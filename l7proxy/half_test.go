@@ -178,6 +178,7 @@ func TestUnknown(t *testing.T) {
 		{"nothing", program.L7HTTP, program.RequestRule{}, true},
 		{"names for requests", program.L7HTTP, program.RequestRule{SNI: name}, true},
 		{"name", program.L7TLS, program.RequestRule{SNI: name}, false},
+		{"set", program.L7TLS, program.RequestRule{SNISets: []program.Domain{{Patterns: name}}}, false},
 		{"requests for names", program.L7TLS, program.RequestRule{HTTP: []program.HTTPRequest{plain}}, true},
 		{"no name", program.L7TLS, program.RequestRule{}, true},
 	}

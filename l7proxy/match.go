@@ -32,8 +32,13 @@ func (m matcher) requests(r *program.RequestRule) *rbacv3.Permission {
 		for i := range r.HTTP {
 			ps = append(ps, m.request(&r.HTTP[i]))
 		}
-	case m.kind == program.L7TLS && len(r.SNI) > 0:
-		ps = append(ps, m.name(r.SNI))
+	case m.kind == program.L7TLS && len(r.SNI)+len(r.SNISets) > 0:
+		if len(r.SNI) > 0 {
+			ps = append(ps, m.name(r.SNI))
+		}
+		for i := range r.SNISets {
+			ps = append(ps, m.names(&r.SNISets[i]))
+		}
 	default:
 		return m.unknown()
 	}

@@ -190,13 +190,13 @@ func single(l *program.L7) []*program.L7 {
 	switch {
 	case l == nil:
 		return nil
-	case len(l.HTTP)+len(l.GRPC)+len(l.SNI)+len(l.DNS) < 2:
+	case len(l.HTTP)+len(l.GRPC)+len(l.SNI)+len(l.SNISets)+len(l.DNS) < 2:
 		return []*program.L7{l}
 	}
 	var out []*program.L7
 	add := func(change func(*program.L7)) {
 		one := *l
-		one.HTTP, one.GRPC, one.SNI, one.DNS = nil, nil, nil, nil
+		one.HTTP, one.GRPC, one.SNI, one.SNISets, one.DNS = nil, nil, nil, nil, nil
 		change(&one)
 		out = append(out, &one)
 	}
@@ -208,6 +208,9 @@ func single(l *program.L7) []*program.L7 {
 	}
 	for i := range l.SNI {
 		add(func(o *program.L7) { o.SNI = l.SNI[i : i+1] })
+	}
+	for i := range l.SNISets {
+		add(func(o *program.L7) { o.SNISets = l.SNISets[i : i+1] })
 	}
 	for i := range l.DNS {
 		add(func(o *program.L7) { o.DNS = l.DNS[i : i+1] })

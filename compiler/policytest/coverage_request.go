@@ -4,6 +4,7 @@ package policytest
 
 import (
 	"fmt"
+	"slices"
 
 	"mpol/compiler/program"
 	"mpol/lang/check"
@@ -35,6 +36,9 @@ func witnessRequests(r *program.Rule, other party) []request {
 		})
 	}
 	names := l.SNI
+	for _, d := range l.SNISets {
+		names = slices.Concat(names, d.Patterns)
+	}
 	if l.Pinned && other.name != nil {
 		names = []program.NamePattern{program.NamePattern(other.name.String())}
 	}

@@ -142,6 +142,9 @@ func newRequests(rules []*program.Rule) *requests {
 			continue
 		}
 		names = slices.Concat(names, r.L7.SNI, r.L7.DNS)
+		for _, d := range r.L7.SNISets {
+			names = slices.Concat(names, d.Patterns, d.Except)
+		}
 		rs.types = append(rs.types, r.L7.Types...)
 		for _, h := range r.L7.HTTP {
 			rs.methods = append(rs.methods, h.Methods...)

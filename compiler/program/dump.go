@@ -292,7 +292,7 @@ func (d *dump) half(name string, h *Half) {
 		line := func(a Action, r RequestRule) {
 			what := "every request"
 			if !r.Every {
-				what = (&L7{Kind: kindOf(r), HTTP: r.HTTP, GRPC: r.GRPC, SNI: r.SNI}).String()
+				what = (&L7{Kind: kindOf(r), HTTP: r.HTTP, GRPC: r.GRPC, SNI: r.SNI, SNISets: r.SNISets}).String()
 			}
 			if r.Names != nil {
 				what += " for " + r.Names.String()
@@ -312,7 +312,7 @@ func (d *dump) half(name string, h *Half) {
 }
 
 func kindOf(r RequestRule) L7Kind {
-	if len(r.SNI) > 0 {
+	if len(r.SNI)+len(r.SNISets) > 0 {
 		return L7TLS
 	}
 	return L7HTTP
@@ -336,8 +336,16 @@ func (l *L7) String() string {
 			parts = append(parts, h.String())
 		}
 	case L7TLS:
-		for _, s := range l.SNI {
-			parts = append(parts, fmt.Sprintf("sni %q", string(s)))
+		names := []Domain{{Patterns: l.SNI}}
+		if len(l.SNI) == 0 {
+			names = nil
+		}
+		for i, s := range append(names, l.SNISets...) {
+			word := ""
+			if i == 0 {
+				word = "sni "
+			}
+			parts = append(parts, word+s.String())
 		}
 	case L7DNS:
 		parts = append(parts, joinPatterns(l.DNS))

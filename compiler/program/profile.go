@@ -53,7 +53,9 @@ type RequestRule struct {
 	HTTP  []HTTPRequest `json:"http,omitempty"`
 	GRPC  []GRPCMethod  `json:"grpc,omitempty"`
 	SNI   []NamePattern `json:"sni,omitempty"`
-	Names *Domain       `json:"names,omitempty"`
+	// SNISets are beside SNI, see L7.
+	SNISets []Domain `json:"sni_sets,omitempty"`
+	Names   *Domain  `json:"names,omitempty"`
 }
 
 // ProfileRow leads from a judged flow to its profile. Tables and classes are indexes, -1 where the

@@ -208,6 +208,8 @@ type L7 struct {
 	// GRPC is of the kind L7HTTP: a rule has HTTP or GRPC, never both.
 	GRPC []GRPCMethod  `json:"grpc,omitempty"`
 	SNI  []NamePattern `json:"sni,omitempty"`
+	// SNISets are server names beside SNI, of domains that have an except.
+	SNISets []Domain `json:"sni_sets,omitempty"`
 	// Pinned, of the kind L7TLS and with domain peers alone: the server name must match any pattern
 	// of the rule through which the subject learned the very address. SNI is empty then.
 	Pinned bool `json:"pinned,omitempty"`

@@ -118,7 +118,7 @@ func (c content) matches(r *program.Rule) bool {
 		return slices.ContainsFunc(r.L7.HTTP, func(h program.HTTPRequest) bool { return c.isHTTP(h, deny) }) ||
 			slices.ContainsFunc(r.L7.GRPC, func(g program.GRPCMethod) bool { return c.isGRPC(g, deny) })
 	case c.kind == program.L7TLS:
-		return r.L7.Pinned || c.isName(r.L7.SNI, deny) // what is pinned is compared with names
+		return r.L7.Pinned || c.isName(r.L7.SNI, deny) || c.isNameOf(r.L7.SNISets, deny) // what is pinned is compared with names
 	}
 	types := r.L7.Types
 	if len(types) == 0 && !deny {
@@ -134,6 +134,14 @@ func (c content) isName(patterns []program.NamePattern, deny bool) bool {
 		return deny
 	}
 	return slices.ContainsFunc(patterns, func(p program.NamePattern) bool { return p.Matches(*c.name) })
+}
+
+// isNameOf compares it with the names of domains.
+func (c content) isNameOf(sets []program.Domain, deny bool) bool {
+	if !c.readable {
+		return deny
+	}
+	return slices.ContainsFunc(sets, func(d program.Domain) bool { return d.Matches(*c.name) })
 }
 
 // matchPath compares a judged path with a pattern. An expression of an allow matches only what came

@@ -70,11 +70,16 @@ func (c *checker) httpPart(p l7Part, uses *[]Pattern) *program.L7 {
 func (c *checker) tlsPart(p l7Part, uses *[]Pattern) *program.L7 {
 	out := &program.L7{Kind: program.L7TLS, Pinned: p.tls.Pinned != nil}
 	for _, n := range lang.Split(p.tls.Names) {
-		names := c.serverNames(n, p.annotations)
-		for _, q := range names {
-			*uses = append(*uses, c.patternUse(q, "sni", n.Span()))
+		for _, d := range c.serverNames(n, p.annotations) {
+			for _, q := range d.Patterns {
+				*uses = append(*uses, c.patternUse(q, "sni", n.Span()))
+			}
+			if len(d.Except)+len(d.Less) > 0 {
+				out.SNISets = append(out.SNISets, d)
+			} else {
+				out.SNI = append(out.SNI, d.Patterns...)
+			}
 		}
-		out.SNI = append(out.SNI, names...)
 	}
 	out.SNI = sortedPatterns(out.SNI)
 	return out
@@ -143,27 +148,19 @@ func (c *checker) method(t lang.Token) bool {
 }
 
 // serverNames resolves one item behind sni.
-func (c *checker) serverNames(n lang.Node, annotations []*lang.Annotation) []program.NamePattern {
+func (c *checker) serverNames(n lang.Node, annotations []*lang.Annotation) []program.Domain {
 	if t := n.Tokens[0]; lang.IsString(t) {
 		p, ok := c.pattern(t, annotations)
 		if !ok {
 			return nil
 		}
-		return []program.NamePattern{p}
+		return []program.Domain{{Patterns: []program.NamePattern{p}}}
 	}
 	sym := c.use(sets, refNode(n), "domains")
 	if sym == nil {
 		return nil
 	}
-	var out []program.NamePattern
-	for _, d := range sym.domains {
-		if len(d.Except)+len(d.Less) > 0 {
-			c.errorAt(diag.NotSupported, n.Span(), fmt.Sprintf("`%s`, which has an except, is not supported as a server name", n.Text()), "name its patterns")
-			return nil
-		}
-		out = append(out, d.Patterns...)
-	}
-	return out
+	return sym.domains
 }
 
 // l7Protocol checks that an L7 part stands over TCP, or of questions over UDP or TCP, and warns of

@@ -182,7 +182,7 @@ func (c *checker) rule(r *lang.Rule, in *ruleContext) *Rule {
 
 // speaks reports whether an L7 part, if there is one, speaks of anything, as it does without a mistake.
 func speaks(l *program.L7) bool {
-	return l == nil || l.Pinned || len(l.HTTP)+len(l.GRPC)+len(l.SNI)+len(l.DNS) > 0
+	return l == nil || l.Pinned || len(l.HTTP)+len(l.GRPC)+len(l.SNI)+len(l.SNISets)+len(l.DNS) > 0
 }
 
 // actionOf checks what a rule's action goes with.
