@@ -34,6 +34,7 @@ func read(ctx context.Context, s streams, paths, folders []string, today *day) (
 	if err != nil {
 		return nil, err
 	}
+	collectSeldom()
 	set := &policies{files: files}
 	opt := policyset.Options{
 		Check: check.Options{Today: today.at(s.now)},
