@@ -81,7 +81,7 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	parts := a.serve(serveCtx)
-	if err = a.replace(ctx, first, now.places); err == nil {
+	if err = a.replace(ctx, first, first.Hash(), now.places); err == nil {
 		a.announce(warnings)
 		fresh = false
 		err = a.follow(ctx, parts.failed)

@@ -26,14 +26,14 @@ type generation struct {
 
 // replaceChanged brings p into force unless it is in force already, at the places that are there now.
 func (a *Agent) replaceChanged(ctx context.Context, p *program.Program, places string) (changed bool, err error) {
-	hash, err := p.Hash()
-	if err != nil || hash == a.current.hash && places == a.places {
-		return false, err
+	hash := p.Hash()
+	if hash == a.current.hash && places == a.places {
+		return false, nil
 	}
-	return true, a.replace(ctx, p, places)
+	return true, a.replace(ctx, p, hash, places)
 }
 
-// replace switches from the generation in force to p:
+// replace switches from the generation in force to p, whose name is hash:
 //
 //  1. requests must pass the profiles of both, and new profiles have their listeners;
 //  2. entries of p are written beside the old ones, which no packet sees yet;
@@ -43,13 +43,9 @@ func (a *Agent) replaceChanged(ctx context.Context, p *program.Program, places s
 //  6. the rules of the old generation go, its entries last.
 //
 // An error before 5 takes everything back.
-func (a *Agent) replace(ctx context.Context, p *program.Program, places string) error {
+func (a *Agent) replace(ctx context.Context, p *program.Program, hash, places string) error {
 	ctx, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
-	hash, err := p.Hash()
-	if err != nil {
-		return err
-	}
 	old := a.current
 	if err := a.sweep(); err != nil {
 		return err

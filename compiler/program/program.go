@@ -25,14 +25,11 @@ func (p *Program) JSON() ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// Hash returns the lower-case hexadecimal SHA-256 of the canonical dump: the name of the program.
-func (p *Program) Hash() (string, error) {
-	b, err := p.JSON()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+// Hash returns the lower-case hexadecimal SHA-256 of all that p holds: the name of the program. It is
+// that of the canonical encoding of an Encoder, which is many times faster than JSON.
+func (p *Program) Hash() string {
+	sum := sha256.Sum256(new(Encoder).Append(nil, p))
+	return hex.EncodeToString(sum[:])
 }
 
 // RuleID numbers the rules and defaults of one program from 1 in file order; 0 is no rule. It does
