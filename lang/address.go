@@ -3,7 +3,9 @@
 package lang
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"strings"
 
@@ -23,6 +25,9 @@ func addressLength(text string) int {
 	}
 	// What sticks to an address makes it a wrong one rather than two tokens.
 	n += span(text[n:], "%/0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+	if mask := span(text[n:], ".0123456789"); dotted(text[strings.LastIndexByte(text[:n], '/')+1:]) && strings.Contains(text[:n], "/") {
+		n += mask
+	}
 	return n
 }
 
@@ -59,7 +64,7 @@ func addressFault(text string) (code diag.Code, summary, help string) {
 	p, err := ParsePrefix(text)
 	switch {
 	case err != nil:
-		return diag.BadAddress, fmt.Sprintf("%s is no address or prefix", text), "write an address such as 192.0.2.1 or 2001:db8::1, or a prefix such as 192.0.2.0/24"
+		return diag.BadAddress, fmt.Sprintf("%s is no address or prefix", text), addressHelp(text)
 	case p.Addr().Is4In6():
 		switch {
 		case p.Bits() == 128:
@@ -72,6 +77,68 @@ func addressFault(text string) (code diag.Code, summary, help string) {
 		return diag.HostBits, fmt.Sprintf("%s has bits set behind its length", text), fmt.Sprintf("write %s, or %s for the one address", p.Masked(), p.Addr())
 	}
 	return "", "", ""
+}
+
+// addressHelp says how what is no address or prefix was probably meant.
+func addressHelp(text string) string {
+	if at, err := netip.ParseAddrPort(text); err == nil {
+		return fmt.Sprintf("write %s, and its port behind on: tcp/%d", at.Addr(), at.Port())
+	}
+	before, behind, _ := strings.Cut(text, "/")
+	if mask, err := netip.ParseAddr(behind); err == nil && mask.Is4() {
+		m := mask.As4()
+		ones := bits.LeadingZeros32(^binary.BigEndian.Uint32(m[:]))
+		p, err := netip.ParsePrefix(fmt.Sprintf("%s/%d", before, ones))
+		if err == nil && binary.BigEndian.Uint32(m[:]) == ^uint32(0)<<(32-ones) {
+			return "write " + p.Masked().String()
+		}
+	}
+	return "write an address such as 192.0.2.1 or 2001:db8::1, or a prefix such as 192.0.2.0/24"
+}
+
+// maxRange bounds the prefixes that are written for a range.
+const maxRange = 6
+
+// addressRange says how the addresses from one to another are written.
+func addressRange(from, to string) string {
+	if span(to, "0123456789") == len(to) {
+		to = from[:strings.LastIndexByte(from, '.')+1] + to
+	}
+	a, err := netip.ParseAddr(from)
+	b, err2 := netip.ParseAddr(to)
+	if err != nil || err2 != nil || b.Less(a) || a.BitLen() != b.BitLen() {
+		return "write prefixes, such as 192.0.2.0/28"
+	}
+	var texts []string
+	for len(texts) < maxRange {
+		p := netip.PrefixFrom(a, a.BitLen())
+		for p.Bits() > 0 {
+			wider := netip.PrefixFrom(a, p.Bits()-1)
+			if wider.Masked().Addr() != a || b.Less(lastOf(wider)) {
+				break
+			}
+			p = wider
+		}
+		text := p.String()
+		if p.IsSingleIP() {
+			text = a.String()
+		}
+		texts = append(texts, text)
+		if a = lastOf(p).Next(); !a.IsValid() || b.Less(a) {
+			return "write " + strings.Join(texts, ", ")
+		}
+	}
+	return "write prefixes, such as " + texts[0]
+}
+
+// lastOf returns the last address of a prefix.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
 }
 
 // ParsePrefix reads an address, which stands for its /32 or /128, or a prefix.

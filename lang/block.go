@@ -90,7 +90,7 @@ func (p *parser) close(open, i, hi int) bool {
 		return true
 	case i+1 < hi:
 		if !p.unbalanced(open, hi) {
-			p.expected(i+1, "", "")
+			p.expected(i+1, "", "the declaration ends before it: remove it, or a } that came too early")
 		}
 		return true
 	}
@@ -140,13 +140,13 @@ func (p *parser) block(d *Policy, i, hi int) int {
 		b.Tokens = p.toks[i:min(end, hi)]
 		return end
 	case p.isBlockWord(i):
-		p.expected(next, "`{` or `none`", "")
+		p.expected(next, "`{` or `none`", fmt.Sprintf("write %s { ... }, or %s none", p.toks[i].Value, p.toks[i].Value))
 	case p.toks[i-1].Value == "}" && p.isRule(i, hi) && len(d.Blocks) > 0:
 		p.outside(i, i-1, "a block")
 	case p.isRule(i, hi):
 		p.expected(i, "`ingress` or `egress`", fmt.Sprintf("write %s { around the rules }", p.direction(i, hi)))
 	case !p.invalid(i, hi):
-		p.expected(i, "`ingress` or `egress`", "")
+		p.expected(i, "`ingress` or `egress`", "write ingress { ... } or egress { ... }")
 	}
 	d.Broken = true
 	return p.wrongBlock(d, i, hi)
@@ -273,13 +273,13 @@ func (p *parser) rule(lo, hi, after int) *Rule {
 	bad := &Rule{Head: head}
 	bad.Tokens, bad.Broken = p.toks[lo:hi], true
 	if lo >= hi {
-		p.expected(lo, "a rule", "")
+		p.expected(lo, "a rule", formOf((*Rule)(nil)))
 		return bad
 	}
 	if t := p.toks[lo]; t.Type == tokenLabel {
 		bad.Label = &t
 		if slices.Contains([]string{"allow", "deny", "pass", "audit"}, Text(t)) {
-			p.errorAt(diag.BadLabel, SpanOf(t), fmt.Sprintf("a rule cannot be named `%s`", Text(t)), "")
+			p.errorAt(diag.BadLabel, SpanOf(t), fmt.Sprintf("a rule cannot be named `%s`", Text(t)), fmt.Sprintf("choose another name, such as %s-it, or write the rule without one: %s", Text(t), Text(t)))
 			return bad
 		}
 	}

@@ -80,7 +80,7 @@ func wordFor(ebnf string) string {
 		"Selector":    "a selector",
 		"Term":        "a condition",
 		"Condition":   "a condition",
-		"Subject":     "a workload, `workloads` or a selector in parentheses",
+		"Subject":     "a workload, `workloads`, `host` or a selector in parentheses",
 		"Peers":       "a peer",
 		"Peer":        "a peer",
 		"L4List":      "a protocol and port such as tcp/443",

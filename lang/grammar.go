@@ -83,8 +83,25 @@ func read[T any](p *parser, g *participle.Parser[T], lo, hi int) *T {
 	if next := p.lacking(at, hi); next != "" && want != "a name" && want != "a condition" {
 		at, want = at+1, next
 	}
-	p.expected(at, want, "")
+	p.expected(at, want, formOf((*T)(nil)))
 	return nil
+}
+
+// items returns what is wanted at token i where the grammar says that a } is, and a list in braces may
+// begin or go on.
+func (p *parser) items(i int, want string) string {
+	if want != "`}`" {
+		return want
+	}
+	switch prev := p.prev(i); {
+	case IsString(prev):
+		return "`,` or `}`"
+	case prev.Value == "{" && p.prev(i-1).Value == "http":
+		return "a method and a path"
+	case prev.Value == "{" && (p.prev(i-1).Value == "grpc" || p.prev(i-1).Value == "dns"):
+		return aString
+	}
+	return want
 }
 
 func (p *parser) tooDeep(lo, hi int) bool {
@@ -117,9 +134,7 @@ func (p *parser) indexOf(offset, lo, hi int) int {
 // a later line and not what is wanted misspelt, the place is right behind the token before it.
 func (p *parser) expected(i int, want, help string) {
 	t := p.toks[i]
-	if want == "`}`" && IsString(p.prev(i)) {
-		want = "`,` or `}`"
-	}
+	want = p.items(i, want)
 	span := SpanOf(t)
 	found := fmt.Sprintf("found `%s`", t.Value)
 	if t.Type == lexer.EOF || want != "" && want != "a declaration" && i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line && !p.misspelt(i, want) {
@@ -135,8 +150,8 @@ func (p *parser) expected(i int, want, help string) {
 	if t.Type == tokenInvalid {
 		return
 	}
-	code, remedy, ok := p.remedy(i, want, span.Start == span.End)
-	if ok {
+	code, remedy := p.remedy(i, want, span.Start == span.End)
+	if remedy != "" {
 		help = remedy
 	}
 	summary := fmt.Sprintf("expected %s, %s", want, found)

@@ -65,7 +65,8 @@ func (p *parser) lose(f *File, lo, hi int) (inside Lost) {
 func (p *parser) nameless(i int) bool {
 	next := p.next(i)
 	if next.Type == tokenKeyword && next.Pos.Line == p.toks[i].Pos.Line {
-		return next.Value == "for" || next.Value == "order"
+		goes := p.next(i+1).Value != next.Value // else the word stands for the name
+		return goes && (p.toks[i].Value == "policy" && next.Value == "for" || p.toks[i].Value == "tier" && next.Value == "order")
 	}
 	return next.Type != tokenIdent
 }

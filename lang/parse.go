@@ -77,7 +77,7 @@ func (p *parser) file(f *File) {
 			end = starts[0]
 		}
 		if !p.invalid(0, end) {
-			p.expected(0, "a declaration", "")
+			p.expected(0, "a declaration", formOf((*Package)(nil)))
 		}
 		p.lose(f, 0, end)
 	}
@@ -167,7 +167,7 @@ func (p *parser) body(lo, hi int) Decl {
 		return p.prove(lo, hi)
 	default:
 		if !p.invalid(lo, hi) {
-			p.expected(lo, "a declaration", "")
+			p.expected(lo, "a declaration", "begin it with a word such as workload, cidrs, domains, service or policy")
 		}
 		return p.other(lo, hi)
 	}

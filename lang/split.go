@@ -66,9 +66,9 @@ func (p *parser) beginsDecl(i, depth int) bool {
 		if !p.firstOnLine(i) && (declares(prev.Value) && prev.Type == tokenKeyword || prev.Type == tokenIdent && p.firstOnLine(i-1)) {
 			return false // a reserved word in the place of a name, or behind the name
 		}
-		shaped = next.Type == tokenIdent || next.Type == tokenKeyword
+		shaped = (next.Type == tokenIdent || next.Type == tokenKeyword) && (depth > 0 || p.nameGoesOn(i))
 	case "default":
-		if prev.Type == tokenNumber || prev.Value == "order" || p.prev(i-1).Value == "order" {
+		if prev.Type == tokenNumber || prev.Value == "order" || p.prev(i-1).Value == "order" || !p.firstOnLine(i) && p.headed(i, "tier") {
 			return false // tier N order INT default deny
 		}
 		shaped = next.Value == "allow" || next.Value == "deny"
@@ -89,6 +89,21 @@ func (p *parser) beginsDecl(i, depth int) bool {
 		return first && shaped
 	}
 	return first || shaped
+}
+
+// nameGoesOn reports whether what follows the name behind token i goes on as the declaration that this
+// token begins does.
+func (p *parser) nameGoesOn(i int) bool {
+	third := p.next(i + 1)
+	switch p.toks[i].Value {
+	case "package", "import":
+		return true
+	case "tier":
+		return third.Value == "order"
+	case "policy":
+		return third.Value == "for"
+	}
+	return third.Value == "="
 }
 
 // prev returns the token before i, the zero token when there is none.
@@ -230,8 +245,8 @@ func (p *parser) beginsRule(i, _ int) bool {
 	switch {
 	case prev.Value == "@" || prev.Value == ".":
 		return false
-	case p.toks[i].Type == tokenLabel:
-		return true
+	case p.toks[i].Type == tokenLabel: // but for tcp:443, where a port is wanted
+		return p.firstOnLine(i) || prev.Value != "on" && prev.Value != "," || !isProtocol(Text(p.toks[i]))
 	case prev.Type == tokenLabel || prev.Value == "audit":
 		return false
 	case p.toks[i].Value == "audit" && (prev.Value == "allow" || prev.Value == "deny" || prev.Value == "pass"):

@@ -16,7 +16,8 @@ func (p *parser) test(lo, hi int) Decl {
 		}
 		d.Broken, d.Name = true, p.stringAfter(name, hi)
 	}
-	p.lines(&d.Head, lo, open, body, hi, p.beginsLine, "`given`, `allow` or `deny`", func(lo, hi int) { p.line(d, lo, hi) })
+	p.lines(&d.Head, blockOfLines{lo, open, body, hi, p.beginsLine, "`given`, `allow` or `deny`", formOf((*Line)(nil))},
+		func(lo, hi int) { p.line(d, lo, hi) })
 	return d
 }
 
@@ -32,7 +33,7 @@ func (p *parser) prove(lo, hi int) Decl {
 	} else {
 		d.Broken, d.Name = true, p.stringAfter(lo, hi)
 	}
-	p.lines(&d.Head, lo, open, body, hi, begins, "`never` or `always`", func(lo, hi int) {
+	p.lines(&d.Head, blockOfLines{lo, open, body, hi, begins, "`never` or `always`", formOf((*Claim)(nil))}, func(lo, hi int) {
 		if c := read(p, p.grammar.claim, lo, hi); c != nil {
 			d.Claims = append(d.Claims, c)
 			return
@@ -50,20 +51,27 @@ func (p *parser) stringAfter(i, hi int) Token {
 	return Token{}
 }
 
-// lines reads what stands in the braces of a declaration that begins at lo, a line each. Open is its
-// brace, -1 when that is missing, body what follows.
-func (p *parser) lines(d *Head, lo, open, body, hi int, begins func(int, int) bool, want string, line func(lo, hi int)) {
-	end, closed := body, false
-	for from := body; from < hi; from = end + 1 {
+// blockOfLines is a declaration of tokens [lo, hi) with lines in its braces: open is its brace, -1 when that
+// is missing, body what follows. Lines begin where begins says; want and form say how.
+type blockOfLines struct {
+	lo, open, body, hi int
+	begins             func(i, depth int) bool
+	want, form         string
+}
+
+// lines reads what stands in the braces of a declaration, a line each.
+func (p *parser) lines(d *Head, b blockOfLines, line func(lo, hi int)) {
+	end, closed := b.body, false
+	for from := b.body; from < b.hi; from = end + 1 {
 		if p.toks[from].Value == "{" {
-			p.expected(from, want, "remove one of the braces")
+			p.expected(from, b.want, "remove one of the braces")
 			d.Broken, p.extra = true, true
 			from++
 		}
 		var starts []int
-		starts, end, closed = p.parts(from, hi, 1, begins, func(int) bool { return false })
+		starts, end, closed = p.parts(from, b.hi, 1, b.begins, func(int) bool { return false })
 		if end > from && (len(starts) == 0 || starts[0] > from) && !p.invalid(from, end) {
-			p.expected(from, want, "")
+			p.expected(from, b.want, b.form)
 			d.Broken = true
 		}
 		for n, i := range starts {
@@ -73,14 +81,14 @@ func (p *parser) lines(d *Head, lo, open, body, hi int, begins func(int, int) bo
 			}
 			line(i, stop)
 		}
-		if !closed || end+1 >= hi || !begins(end+1, 0) {
+		if !closed || end+1 >= b.hi || !b.begins(end+1, 0) {
 			break
 		}
 		p.outside(end+1, end, "the block")
 		d.Broken = true
 	}
-	d.Broken = p.close(open, end, hi) || d.Broken
-	d.Tokens = p.toks[lo:min(end+1, hi)]
+	d.Broken = p.close(b.open, end, b.hi) || d.Broken
+	d.Tokens = p.toks[b.lo:min(end+1, b.hi)]
 }
 
 // beginsLine reports whether a line of a test begins at i.

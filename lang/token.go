@@ -125,3 +125,8 @@ func IsL4(t lexer.Token) bool { return t.Type == tokenL4 }
 
 // IsName reports whether t is an identifier that is not reserved.
 func IsName(t lexer.Token) bool { return t.Type == tokenIdent }
+
+// IsIdentifier reports whether text is an identifier that is not reserved.
+func IsIdentifier(text string) bool {
+	return text != "" && identLength(text) == len(text) && !reservedWords()[text]
+}

@@ -146,6 +146,12 @@ func (c *checker) declaration(m *Module, d lang.Decl) {
 		if s := c.at.pkg.names[resolvers][d.Name.Value]; s != nil && s.resolver != nil && s.decl == lang.Decl(d) {
 			m.Resolvers = append(m.Resolvers, s.resolver)
 		}
+	case *lang.Domains:
+		for _, t := range lang.Items(d.Items) {
+			if lang.IsString(t) {
+				c.quotedName(t)
+			}
+		}
 	}
 	c.annotations(d.Common().Annotations)
 }

@@ -95,6 +95,11 @@ func run(t *testing.T, a *txtar.Archive) (diagnostics, module string) {
 	m, diags := check.Check(files, opt)
 	all = append(all, diags...)
 	all.Sort(names)
+	for _, d := range all {
+		if d.Help == "" {
+			t.Errorf("%s: %s: %s: there is no help", d.Span, d.Code, d.Summary)
+		}
+	}
 	if (m == nil) != all.HasErrors() {
 		t.Errorf("module is nil: %v, errors: %v", m == nil, all.HasErrors())
 	}

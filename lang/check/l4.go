@@ -67,6 +67,9 @@ func (c *checker) l4(t lang.Token) (program.L4, bool) {
 		return c.icmp(t, program.ProtoICMPv6, rest)
 	case "ip":
 		n, ok := number(rest, 255)
+		if !ok && slices.Contains([]string{"tcp", "udp", "sctp"}, rest) {
+			return bad(fmt.Sprintf("`%s` is no protocol number", rest), "write "+rest+"/any")
+		}
 		if !ok {
 			return bad(fmt.Sprintf("`%s` is no protocol number", rest), "protocol numbers are 0 to 255, without leading zeros")
 		}
@@ -100,13 +103,21 @@ func (c *checker) ports(t lang.Token, proto, rest string) (program.L4, bool) {
 	}
 	switch {
 	case !ok || first == 0:
-		c.errorAt(diag.BadL4, lang.SpanOf(t), fmt.Sprintf("`%s` is no port or range of ports", rest), "ports are 1 to 65535, without leading zeros: "+proto+"/443, "+proto+"/8000-8100, "+proto+"/any")
+		c.errorAt(diag.BadL4, lang.SpanOf(t), fmt.Sprintf("`%s` is no port or range of ports", rest), portHelp(proto, rest))
 		return program.L4{}, false
 	case last < first:
 		c.errorAt(diag.Empty, lang.SpanOf(t), "the range ends before it begins", fmt.Sprintf("write %s/%d-%d", proto, last, first))
 		return program.L4{}, false
 	}
 	return program.L4{Proto: n, First: uint16(first), Last: uint16(last)}, true
+}
+
+// portHelp shows what may stand behind a protocol, where text does not.
+func portHelp(proto, text string) string {
+	if known := lang.WellKnown(text); strings.HasPrefix(known, proto+"/") && !strings.Contains(known, ",") {
+		return "write " + known
+	}
+	return "ports are 1 to 65535, without leading zeros: " + proto + "/443, " + proto + "/8000-8100, " + proto + "/any"
 }
 
 func (c *checker) icmp(t lang.Token, proto uint8, rest string) (program.L4, bool) {

@@ -21,7 +21,7 @@ import (
 func (c *checker) pattern(t lang.Token, annotations []*lang.Annotation) (program.NamePattern, bool) {
 	labels, fault := nameLabels(lang.Text(t))
 	if fault != "" {
-		c.errorAt(diag.BadNamePattern, lang.SpanOf(t), fmt.Sprintf("%s is no name pattern: %s", t.Value, fault), "")
+		c.errorAt(diag.BadNamePattern, lang.SpanOf(t), fmt.Sprintf("%s is no name pattern: %s", t.Value, fault), nameHelp(lang.Text(t)))
 		return "", false
 	}
 	if broad(labels) && !allows(annotations, "broad-domain") {
@@ -32,6 +32,20 @@ func (c *checker) pattern(t lang.Token, annotations []*lang.Annotation) (program
 	return program.NamePattern(strings.Join(labels, ".")), true
 }
 
+// quotedName warns of a name of the DNS that is written as something declared is, or a word for peers.
+func (c *checker) quotedName(t lang.Token) {
+	text, kind := lang.Text(t), ""
+	if s := c.at.pkg.names[sets][text]; s != nil {
+		kind = oneOf([]string{s.kind})
+	} else if _, ok := builtin(text); ok {
+		kind = "a word for peers"
+	}
+	if kind != "" {
+		c.warnAt(diag.QuotedName, lang.SpanOf(t), fmt.Sprintf("%s is a name of the DNS; without quotes it is %s", t.Value, kind),
+			fmt.Sprintf("write %s, or %q if the name of the DNS is meant", text, text+"."))
+	}
+}
+
 // name reads a name without wildcards.
 func (c *checker) name(t lang.Token) (program.Name, bool) {
 	labels, fault := nameLabels(lang.Text(t))
@@ -39,7 +53,7 @@ func (c *checker) name(t lang.Token) (program.Name, bool) {
 		fault = "a test states one name"
 	}
 	if fault != "" {
-		c.errorAt(diag.BadNamePattern, lang.SpanOf(t), fmt.Sprintf("%s is no name: %s", t.Value, fault), "")
+		c.errorAt(diag.BadNamePattern, lang.SpanOf(t), fmt.Sprintf("%s is no name: %s", t.Value, fault), nameHelp(strings.ReplaceAll(lang.Text(t), "*", "a")))
 		return nil, false
 	}
 	return program.Name(labels), true

@@ -138,7 +138,7 @@ func (c *checker) openImports(f *lang.File) {
 		first[name], s.imports[name] = span, true
 		if c.byName[name] == nil {
 			if !c.mayHave(name, "package") {
-				c.unknown(span, "package", name, c.packageNames(s.pkg.name))
+				c.unknown(span, "package", name, c.packageNames(s.pkg.name), "name its files or folder on the command line too")
 			}
 			continue
 		}
@@ -225,7 +225,7 @@ func (c *checker) home(r ref) *pkg {
 	case c.at.lost.Has(r.pkg, "import"), p == nil && c.mayHave(r.pkg, "package"):
 		return nil
 	case p == nil:
-		c.unknown(r.span, "package", r.pkg, c.packageNames(c.at.pkg.name))
+		c.unknown(r.span, "package", r.pkg, c.packageNames(c.at.pkg.name), fmt.Sprintf("quote it if it is a name of the DNS or the key of a label: %q", r.text()))
 	default:
 		c.errorAt(diag.UnknownName, r.span, fmt.Sprintf("package `%s` is not imported in this file", r.pkg), "write import "+r.pkg+" behind the package")
 		c.at.imports[r.pkg] = true // one import is missing, wherever it is

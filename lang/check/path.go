@@ -4,6 +4,7 @@ package check
 
 import (
 	"fmt"
+	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -35,11 +36,11 @@ func (c *checker) pathPattern(t lang.Token, isRegexp bool) (program.PathPattern,
 func regexpFault(text string) (fault, help string) {
 	re, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
-		return strings.TrimPrefix(err.Error(), "error parsing regexp: "), ""
+		return strings.TrimPrefix(err.Error(), "error parsing regexp: "), fmt.Sprintf("expressions are RE2; what stands for itself is escaped: %q", regexp.QuoteMeta(text))
 	}
 	prog, err := syntax.Compile(re.Simplify())
 	if err != nil {
-		return err.Error(), ""
+		return err.Error(), "write a shorter expression"
 	}
 	if !canBegin(prog, '/') {
 		return "it is over the whole path, and a path begins with /", fmt.Sprintf("write ~%q for a part of the path", "/.*(?:"+strings.TrimPrefix(text, "^")+").*")
@@ -118,7 +119,7 @@ func parseSegment(s string) (seg program.Segment, fault, help string) {
 	case len(s) > 2 && s[0] == '{' && s[len(s)-1] == '}' && isWord(s[1:len(s)-1]):
 		return program.Segment{Any: true}, "", ""
 	case strings.Contains(s, "**"):
-		return seg, "** stands only at the end, behind a /", ""
+		return seg, "** stands only at the end, behind a /", subtreeHelp(s)
 	case strings.ContainsAny(s, "*{}"):
 		return seg, fmt.Sprintf("%q is no whole segment", s), "* and {id} stand for a whole segment; use ~\"...\" for a part of one"
 	}
@@ -141,12 +142,12 @@ func literalSegment(s string) (seg program.Segment, fault, help string) {
 			case !ok:
 				return seg, "% begins no escape", "the character itself is %25"
 			case n == 0 || n == '/' || n == '\\':
-				return seg, fmt.Sprintf("requests with %s are refused", s[i:i+3]), ""
+				return seg, fmt.Sprintf("requests with %s are refused", s[i:i+3]), "no rule can allow them and none has to deny them: remove it"
 			}
 			judged.WriteString(judgedByte(n))
 			i += 2
 		case strings.IndexByte("#?;\\", b) >= 0:
-			return seg, fmt.Sprintf("no judged path holds %q", b), ""
+			return seg, fmt.Sprintf("no judged path holds %q", b), withoutHelp(s, i)
 		case b <= ' ' || b >= 0x7f || strings.IndexByte("\"<>^`|", b) >= 0:
 			fmt.Fprintf(&judged, "%%%02X", b)
 		default:
@@ -182,4 +183,28 @@ func judgedByte(b byte) string {
 		return string(b)
 	}
 	return fmt.Sprintf("%%%02X", b)
+}
+
+// withoutHelp says what to write instead of a segment with a byte at i that no judged path holds.
+func withoutHelp(s string, i int) string {
+	switch s[i] {
+	case '\\':
+		return "a judged path has / in its place: write /"
+	case '?':
+		return "the query is no part of the path: remove it"
+	case '#':
+		return "the fragment is no part of the path: remove it"
+	}
+	return "the parameters of a segment are dropped before a path is judged: remove them"
+}
+
+// subtreeHelp says what to write instead of a segment with ** that does not end the path by itself.
+func subtreeHelp(s string) string {
+	if s == "**" {
+		return "* stands for one segment, ~\"...\" for what takes several"
+	}
+	if rest, ok := strings.CutSuffix(s, "**"); ok && !strings.Contains(rest, "*") {
+		return "write " + rest + "/**"
+	}
+	return "use ~\"...\" for what takes a part of a segment"
 }

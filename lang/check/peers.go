@@ -60,7 +60,7 @@ func (c *checker) peers(n *lang.Peers, annotations []*lang.Annotation) (*peerLis
 		return out, false
 	}
 	if reason := c.emptyPeers(out.Peers); reason != "" {
-		c.errorAt(diag.Empty, n.Span(), reason, "")
+		c.errorAt(diag.Empty, n.Span(), reason, "take away less, or remove the rule")
 		return out, false
 	}
 	return out, true
@@ -124,6 +124,7 @@ func (c *checker) peer(n *lang.Peer, annotations []*lang.Annotation) ([]program.
 	case lang.IsString(t):
 		var p program.NamePattern
 		p, ok = c.pattern(t, annotations)
+		c.quotedName(t)
 		ps = []program.Peer{{Kind: program.PeerDomain, Domain: &program.Domain{Patterns: []program.NamePattern{p}}}}
 	default:
 		ps, ok = c.namedPeer(refOf(t, n.Member))

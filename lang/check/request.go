@@ -35,7 +35,7 @@ func (c *checker) header(h *lang.Header) (program.Header, bool) {
 	}
 	out.Value = lang.Text(*h.Value)
 	if fault := headerValueFault(out.Value, out.Op); fault != "" {
-		c.errorAt(diag.BadHeader, lang.SpanOf(*h.Value), fmt.Sprintf("%s is no value for a header: %s", h.Value.Value, fault), "")
+		c.errorAt(diag.BadHeader, lang.SpanOf(*h.Value), fmt.Sprintf("%s is no value for a header: %s", h.Value.Value, fault), headerValueHelp(out.Value, out.Op))
 		return out, false
 	}
 	return out, ok
@@ -75,6 +75,23 @@ func headerValueFault(value string, op program.HeaderOp) string {
 		return "blanks around a value are not part of it"
 	}
 	return ""
+}
+
+// headerValueHelp shows a value as a line of a header can have it.
+func headerValueHelp(value string, op program.HeaderOp) string {
+	if op == program.HeaderMatches {
+		return fmt.Sprintf("to compare the text itself, write = %q", value)
+	}
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, value)
+	if plain = strings.TrimSpace(plain); plain == "" {
+		return "the value of a header is text on one line"
+	}
+	return fmt.Sprintf("write %q", plain)
 }
 
 // upgrade reads the protocol that a request asks to change to.

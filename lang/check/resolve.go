@@ -63,7 +63,7 @@ func (c *checker) resolveCidrs(s *symbol, d *lang.Cidrs) {
 	}
 	s.prefixes = union(include).minus(union(except))
 	if len(s.prefixes) == 0 {
-		c.errorAt(diag.Empty, s.span, fmt.Sprintf("cidrs `%s` hold no address", s.name), "")
+		c.errorAt(diag.Empty, s.span, fmt.Sprintf("cidrs `%s` hold no address", s.name), "take away less, or remove it")
 	}
 }
 
@@ -140,7 +140,7 @@ func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 	}
 	s.domains = append(s.domains, nested...)
 	if len(s.domains) == 0 {
-		c.errorAt(diag.Empty, s.span, fmt.Sprintf("domains `%s` hold no name", s.name), "")
+		c.errorAt(diag.Empty, s.span, fmt.Sprintf("domains `%s` hold no name", s.name), "take away less, or remove it")
 	}
 }
 

@@ -51,7 +51,7 @@ func (c *checker) selector(s *lang.Selector) (*program.Selector, int) {
 		c.errorAt(diag.TooLarge, s.Span(), fmt.Sprintf("the selector has more than %d parts with its names written out", maxSelector), "split it")
 		return nil, 0
 	case !satisfiable(sel, size):
-		c.errorAt(diag.Empty, s.Span(), "no labels can meet this selector", "")
+		c.errorAt(diag.Empty, s.Span(), "no labels can meet this selector", "take one of the conditions out, or write or for and")
 		return nil, 0
 	}
 	return sel, size
@@ -135,7 +135,7 @@ func (c *checker) condition(n *lang.Condition) (*program.Selector, int) {
 		slices.Sort(in.Values)
 		in.Values = slices.Compact(in.Values)
 		if len(in.Values) == 0 {
-			c.errorAt(diag.Empty, n.Span(), "the list of values is empty", "")
+			c.errorAt(diag.Empty, n.Span(), "the list of values is empty", fmt.Sprintf("write %s in [\"value\"], or %s", keyText(in.Key), presence(in.Key, n.In)))
 			return nil, 0
 		}
 		if n.NotIn {
@@ -146,6 +146,14 @@ func (c *checker) condition(n *lang.Condition) (*program.Selector, int) {
 		return nil, 0
 	}
 	return in, 1
+}
+
+// presence says for which labels a list of no values holds, as it was perhaps meant.
+func presence(key string, in bool) string {
+	if in {
+		return "not has " + keyText(key)
+	}
+	return "has " + keyText(key)
 }
 
 // satisfiable reports whether some labels meet s. Size is the number of nodes of s; after much work
@@ -250,7 +258,7 @@ func meets(s *program.Selector, chosen map[string]choice) truth {
 // labelKey reports whether a token can be the key of a label.
 func (c *checker) labelKey(t lang.Token) bool {
 	if lang.Text(t) == "" {
-		c.errorAt(diag.Empty, lang.SpanOf(t), "a label key is empty", "")
+		c.errorAt(diag.Empty, lang.SpanOf(t), "a label key is empty", `name a label: app = "web"`)
 		return false
 	}
 	return true

@@ -111,22 +111,28 @@ func (c *checker) find(in space, r ref, kinds ...string) *symbol {
 		}
 	}
 	if s != nil {
-		c.errorAt(diag.WrongKind, r.span, fmt.Sprintf("`%s` is the name of a %s; %s is needed", r.text(), s.kind, oneOf(kinds)), "",
-			diag.Related{Span: s.span, Summary: "declared here"})
+		c.errorAt(diag.WrongKind, r.span, fmt.Sprintf("`%s` is the name of %s; this place takes %s", r.text(), oneOf([]string{s.kind}), oneOf(kinds)),
+			c.otherKind(home, in, r, s, kinds), diag.Related{Span: s.span, Summary: "declared here"})
 		return nil
 	}
-	var names []string
-	for n, s := range home.names[in] {
-		if slices.Contains(kinds, s.kind) {
-			s := ref{pkg: r.pkg, name: n}
-			names = append(names, s.text())
-		}
-	}
+	names := home.namesOf(in, r.pkg, kinds)
 	if r.pkg == "" {
 		names = append(names, builtinNames(kinds)...)
 	}
-	c.unknown(r.span, strings.TrimPrefix(oneOf(kinds), "a "), r.text(), names)
+	c.unknown(r.span, strings.TrimPrefix(oneOf(kinds), "a "), r.text(), names, declareHelp(r, kinds))
 	return nil
+}
+
+// namesOf returns the names of kinds in p as a file with a package before them or none writes them.
+func (p *pkg) namesOf(in space, before string, kinds []string) []string {
+	var names []string
+	for n, s := range p.names[in] {
+		if slices.Contains(kinds, s.kind) {
+			r := ref{pkg: before, name: n}
+			names = append(names, r.text())
+		}
+	}
+	return names
 }
 
 // builtinNames returns the names that stand beside the declared ones where a name of one of kinds is wanted.
@@ -143,14 +149,22 @@ func builtinNames(kinds []string) []string {
 // oneOf joins kinds for a message.
 func oneOf(kinds []string) string {
 	last := len(kinds) - 1
-	if last == 0 {
+	switch {
+	case last == 0 && (kinds[0] == "cidrs" || kinds[0] == "domains"): // they are many
+		return kinds[0]
+	case last == 0:
 		return "a " + kinds[0]
 	}
 	return "a " + strings.Join(kinds[:last], ", ") + " or " + kinds[last]
 }
 
-func (c *checker) unknown(span diag.Span, kind, text string, names []string) {
-	c.errorAt(diag.UnknownName, span, fmt.Sprintf("no %s is named `%s`", kind, text), diag.DidYouMean(text, names))
+// unknown reports a name that nothing has. Its help is the nearest one, else instead.
+func (c *checker) unknown(span diag.Span, kind, text string, names []string, instead string) {
+	help := diag.DidYouMean(text, names)
+	if help == "" {
+		help = instead
+	}
+	c.errorAt(diag.UnknownName, span, fmt.Sprintf("no %s is named `%s`", kind, text), help)
 }
 
 // cycles reports every cycle among names once, at its first member, and marks what cannot be

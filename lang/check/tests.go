@@ -154,7 +154,7 @@ func (c *checker) end(t lang.Token, in *testContext) End {
 	default:
 		e.Party = t.Value
 		if _, ok := in.parties[t.Value]; !ok && !in.lost.Has(t.Value, lang.LostParty) {
-			c.unknown(e.Span, "party of this test", t.Value, slices.Collect(maps.Keys(in.parties)))
+			c.unknown(e.Span, "party of this test", t.Value, slices.Collect(maps.Keys(in.parties)), c.givenHelp(t.Value))
 		}
 	}
 	return e
@@ -215,7 +215,7 @@ func (c *checker) lineHTTP(l *lang.Line) *Request {
 		name, _ := c.headerName(h.Name)
 		value := lang.Text(h.Value)
 		if fault := headerValueFault(value, program.HeaderEqual); fault != "" {
-			c.errorAt(diag.BadHeader, lang.SpanOf(h.Value), fmt.Sprintf("%s is no value for a header: %s", h.Value.Value, fault), "")
+			c.errorAt(diag.BadHeader, lang.SpanOf(h.Value), fmt.Sprintf("%s is no value for a header: %s", h.Value.Value, fault), headerValueHelp(value, program.HeaderEqual))
 		}
 		out.Headers = append(out.Headers, RequestHeader{Name: name, Value: value})
 	}
@@ -251,7 +251,7 @@ func (c *checker) by(n *lang.RuleName) string {
 		for r := range c.rules {
 			names = append(names, strings.TrimPrefix(r, c.at.pkg.name+"."))
 		}
-		c.unknown(n.Span(), "rule", name, names)
+		c.unknown(n.Span(), "rule", name, names, "name a rule as policy.rule, or a default as app.default")
 	}
 	return name
 }

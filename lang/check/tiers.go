@@ -131,6 +131,6 @@ func (c *checker) tierOf(d *lang.Policy) (int, bool) {
 	for _, t := range c.tiers {
 		names = append(names, t.Name)
 	}
-	c.unknown(lang.SpanOf(*d.Tier), "tier", name, names)
+	c.unknown(lang.SpanOf(*d.Tier), "tier", name, names, fmt.Sprintf("declare it: tier %s order 50 default pass", name))
 	return 0, false
 }

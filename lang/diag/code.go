@@ -83,6 +83,7 @@ const (
 	ResolverDenied Code = "resolver-denied" // warning: a deny covers the resolver of a domain peer
 	DenyReachable  Code = "deny-reachable"  // warning: a denied name can be reached through another rule
 	WideDomain     Code = "wide-domain"     // warning: *.x for a registrable x that no peer names
+	QuotedName     Code = "quoted-name"     // warning: a name of the DNS that is that of something declared
 )
 
 // The codes of L7 parts.
@@ -119,7 +120,7 @@ func Codes() []Code {
 		WrongDirection, ExceptKind, DomainIngress, DomainDeny, BadL4, L7Protocol, L7Encrypted, RejectAllow, BadNamePattern,
 		BroadDomain, BadPath, BadMethod, OneFamily, L7Mixed,
 		BuiltinName, TierOrder, PassTier, NoneTier, PassL7, PassDomain, AuditL7,
-		SameSubject, PrivatePeer, PrivateList, ResolveBlock, ResolverCut, ResolverDenied, DenyReachable, WideDomain,
+		SameSubject, PrivatePeer, PrivateList, ResolveBlock, ResolverCut, ResolverDenied, DenyReachable, WideDomain, QuotedName,
 		PinnedPeer, BadHeader, BadUpgrade, BadGRPC, BadDNSType, L7Widened,
 		OneDirection, DenyAll, ICMPFamily, Metadata, Unmet,
 		BadEnd, SelfFlow,

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lang
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/participle/v2/lexer"
+
+	"mpol/lang/diag"
+)
+
+// What wanted calls the parts of a rule that advice knows more of.
+const (
+	aPeer     = "a peer"
+	anL4      = "a protocol and port such as tcp/443"
+	aString   = "a string in double quotes"
+	aName     = "a name"
+	condition = "a condition"
+)
+
+// remedy returns the code and the help for token i, which stands where want was expected; no help when
+// nothing is known about it. Ends says that the place is behind a line.
+func (p *parser) remedy(i int, want string, ends bool) (code diag.Code, help string) {
+	t := p.toks[i]
+	keyword := t.Type == tokenKeyword
+	switch {
+	case keyword && want == aName && !ends && p.nameless(i-1):
+		return diag.Syntax, fmt.Sprintf("write a name before `%s`", t.Value)
+	case keyword && want == aName && !ends:
+		return diag.ReservedWord, "choose another name: this one is a word of the language"
+	case t.Value == "except" && p.excepted(i):
+		return diag.SecondExcept, "write one except: it takes everything behind it from everything before it"
+	case t.Value == "any" && keyword && want == condition, t.Value == "workloads" && want == condition:
+		return diag.ReservedWord, "every workload is the word workloads, where a name of workloads may stand"
+	case keyword && !ends && (want == condition || want == "`}`" && p.next(i).Value == "="):
+		return diag.ReservedWord, fmt.Sprintf("as a label key, quote it: %q", t.Value)
+	}
+	return diag.Syntax, p.advice(i, want, ends)
+}
+
+// excepted reports whether an except stands before token i in the same list.
+func (p *parser) excepted(i int) bool {
+	for i--; i >= 0; i-- {
+		switch p.toks[i].Value {
+		case "except":
+			return true
+		case "=", "from", "to", "{", "}":
+			return false
+		}
+	}
+	return false
+}
+
+// advice returns help for token i, which stands where want was expected.
+func (p *parser) advice(i int, want string, ends bool) string {
+	t, prev := p.toks[i], p.prev(i)
+	lower := strings.ToLower(t.Value)
+	switch {
+	case (want == "" || want == "`)`") && p.dottedKey(i) != "":
+		return p.quoteKey(i)
+	case want == "`(`" && p.prev(i-1).Value == "@":
+		return fmt.Sprintf(`write @%s("...")`, prev.Value)
+	case t.Type == tokenNumber && p.protocolBefore(i) != "":
+		return fmt.Sprintf("write %s/%s", p.protocolBefore(i), t.Value)
+	case ends:
+		return ""
+	case t.Value == "=" && prev.Value == "=":
+		return "write one ="
+	case t.Type == tokenIdent && lower != t.Value && reservedWords()[lower]:
+		return "write " + lower
+	}
+	for _, part := range []func(int, string) string{
+		p.adviceL4, p.advicePeer, p.adviceRule, p.adviceRequest, p.adviceSelector, p.adviceList, p.adviceTest,
+	} {
+		if help := part(i, want); help != "" {
+			return help
+		}
+	}
+	if t.Type != tokenIdent && t.Type != tokenKeyword {
+		return ""
+	}
+	if help := diag.DidYouMean(t.Value, wantedWords(want)); help != "" || want != "a declaration" {
+		return help
+	}
+	return p.firstWord(i)
+}
+
+// protocolBefore returns the protocol that the number at token i is a port of: the word before it, or that
+// of the port before it in a list.
+func (p *parser) protocolBefore(i int) string {
+	prev := p.prev(i)
+	if prev.Value == "," && IsL4(p.prev(i-1)) {
+		prev = p.prev(i - 1)
+	}
+	if prev.Value == "port" || prev.Value == "ports" {
+		return "tcp"
+	}
+	protocol, _, _ := strings.Cut(prev.Value, "/")
+	if isProtocol(protocol) {
+		return protocol
+	}
+	return ""
+}
+
+func isProtocol(word string) bool {
+	switch word {
+	case "tcp", "udp", "sctp", "icmp", "icmpv6", "ip":
+		return true
+	}
+	return false
+}
+
+// adviceL4 speaks of protocols and ports.
+func (p *parser) adviceL4(i int, want string) string {
+	t := p.toks[i]
+	switch {
+	case IsL4(t) && want == "`on`":
+		return "write on " + t.Value
+	case IsL4(t) && want == "`from` or `to`":
+		return fmt.Sprintf("the peers come first: write %s PEERS on %s", p.towards(i), t.Value)
+	case want != anL4:
+		return ""
+	case t.Type == tokenNumber:
+		return "write tcp/" + t.Value
+	case t.Type == tokenLabel && isProtocol(Text(t)):
+		return fmt.Sprintf("write %s/%s", Text(t), p.next(i).Value)
+	case WellKnown(t.Value) != "":
+		return "write " + WellKnown(t.Value)
+	}
+	return ""
+}
+
+// towards returns the word that stands before the peers of a rule in the block of token i.
+func (p *parser) towards(i int) string {
+	for ; i >= 0; i-- {
+		switch {
+		case p.isBlockWord(i) && p.toks[i].Value == "ingress":
+			return "from"
+		case p.isBlockWord(i):
+			return "to"
+		}
+	}
+	return "to"
+}
+
+// advicePeer speaks of peers and subjects.
+func (p *parser) advicePeer(i int, want string) string {
+	t, next := p.toks[i], p.next(i)
+	subject := strings.HasPrefix(want, "a workload, `workloads`")
+	switch {
+	case subject && t.Value == "any":
+		return "write workloads, and a policy of its own for host"
+	case t.Value == "not" && want == aPeer && IsName(next):
+		return "write workloads except " + next.Value
+	case t.Value == "{" && (want == aPeer || subject):
+		return `write a selector in parentheses: (app = "web")`
+	case (want == "`on`" || want == "`{`" || want == "`to`") && slices.Contains([]string{"=", "!=", "in"}, t.Value):
+		return fmt.Sprintf("put the selector into parentheses: (%s %s ...)", p.prev(i).Value, t.Value)
+	case want == "`on`" && (t.Value == "and" || t.Value == "or"):
+		return "write a comma between peers"
+	case want == "`on`" && t.Value == "." && p.dottedKey(i) != "":
+		return fmt.Sprintf("quote it: %q", p.dottedKey(i))
+	}
+	return ""
+}
+
+// adviceRule speaks of the words of rules and headers.
+func (p *parser) adviceRule(i int, want string) string {
+	t, next := p.toks[i], p.next(i)
+	word := strings.ToLower(t.Value)
+	switch {
+	case want == "`from` or `to`" && (IsName(t) || IsAddress(t) || IsString(t) || t.Value == "("):
+		return fmt.Sprintf("write %s %s", p.towards(i), t.Value)
+	case t.Value == "log" && strings.Contains(want, "`deny`"):
+		return "log stands at the end of the rule"
+	case t.Value == "reject" && p.prev(i).Value == "log":
+		return "write reject log"
+	case strings.Contains(want, "`allow`") && slices.Contains([]string{"permit", "accept", "grant"}, word):
+		return "write allow"
+	case strings.Contains(want, "`deny`") && slices.Contains([]string{"drop", "block", "forbid", "refuse", "reject"}, word):
+		return "write deny"
+	case strings.Contains(want, "`ingress`") && slices.Contains([]string{"in", "inbound", "input"}, word):
+		return "write ingress"
+	case strings.Contains(want, "`egress`") && slices.Contains([]string{"out", "outbound", "output"}, word):
+		return "write egress"
+	case want == "`{`" && t.Value == "tier":
+		return "write in " + next.Value
+	case want == "`{`" && (t.Value == "," || IsName(t)) && p.headed(i, "policy"):
+		return "name both by one workload, or write a selector in parentheses: (a or b)"
+	case want == "`for`" && IsName(t):
+		return fmt.Sprintf("write for %s", t.Value)
+	case want == "`default`" && (t.Value == "deny" || t.Value == "allow" || t.Value == "pass"):
+		return "write default " + t.Value
+	case t.Type == tokenLabel && strings.Contains(want, "`ingress`") && p.isWord(Text(t)):
+		return fmt.Sprintf("write %s { ... }", Text(t))
+	}
+	return ""
+}
+
+func (*parser) isWord(text string) bool { return text == "ingress" || text == "egress" }
+
+// headed reports whether the line of token i begins with a word.
+func (p *parser) headed(i int, word string) bool { return p.toks[p.lineStart(i)].Value == word }
+
+// adviceRequest speaks of L7 parts.
+func (p *parser) adviceRequest(i int, want string) string {
+	t, prev := p.toks[i], p.prev(i)
+	switch {
+	case IsString(t) && prev.Value == "{" && p.prev(i-1).Value == "http":
+		return fmt.Sprintf("write a method before it: GET %s, or any %s", t.Value, t.Value)
+	case want == "`{`" && (prev.Value == "http" || prev.Value == "grpc" || prev.Value == "dns"):
+		return fmt.Sprintf("write %s { ... }", prev.Value)
+	case want == "`sni`" && IsString(t):
+		return "write sni " + t.Value
+	case t.Value == "sni" && IsString(p.next(i)):
+		return fmt.Sprintf("write tls { sni %s }", p.next(i).Value)
+	case t.Value == "https" && want == "":
+		return `write tls { sni "name.example" }: what is encrypted cannot be read`
+	case want == "`,` or `}`" && p.next(i).Type == tokenString:
+		return "write a comma before " + t.Value
+	}
+	return ""
+}
+
+// adviceSelector speaks of selectors and labels.
+func (p *parser) adviceSelector(i int, want string) string {
+	t, prev := p.toks[i], p.prev(i)
+	first := p.toks[p.lineStart(i)].Value
+	switch {
+	case t.Type == tokenIdent && want == aString && p.next(i).Value != ".":
+		return fmt.Sprintf("write %q", t.Value)
+	case t.Type == tokenIdent && want == aString:
+		return fmt.Sprintf("quote it: %q", p.dotted(i))
+	case t.Value == "[" && want == aString:
+		return `for one of several values, write in ["a", "b"]`
+	case t.Value == "~" && want == aString:
+		return `a label is compared as it is: write = "v" or in ["a", "b"]`
+	case want == "`[`":
+		return `write in ["a", "b"]`
+	case t.Type == tokenLabel && (want == condition || want == "`}`"):
+		return fmt.Sprintf("write %s = %s", Text(t), p.next(i).Value)
+	case t.Value == "{" && want == condition:
+		return `write a selector without braces, such as app = "web" and env = "prod"`
+	case first == "workload" && t.Value == "," && want == "":
+		return "write and between conditions"
+	case first == "workload" && want == "" && (IsString(prev) || prev.Value == "]") && t.Type == tokenIdent:
+		return fmt.Sprintf("write and before %s", t.Value)
+	case first == "workload" && want == "" && (t.Value == "=" || t.Value == "!=") && p.prev(i-1).Value == "has":
+		return fmt.Sprintf("write %s %s without has", prev.Value, t.Value)
+	}
+	return ""
+}
+
+// adviceList speaks of lists and definitions.
+func (p *parser) adviceList(i int, want string) string {
+	t := p.toks[i]
+	text := ""
+	if IsString(t) {
+		text = Text(t)
+	}
+	_, err := ParsePrefix(text)
+	switch {
+	case t.Value == "[" && (want == aPeer || want == anL4 || strings.HasPrefix(want, "an address")):
+		return "write the list without brackets, with commas"
+	case IsString(t) && strings.Contains(want, "an address") && err == nil:
+		return fmt.Sprintf("write %s without quotes", text)
+	case IsString(t) && want == aName && identLength(Text(t)) == len(Text(t)) && text != "":
+		return fmt.Sprintf("write %s without quotes", Text(t))
+	case (t.Value == "any" || t.Value == "world") && strings.HasPrefix(want, "an address"):
+		return "write 0.0.0.0/0, ::/0"
+	case t.Value == "internet" && strings.HasPrefix(want, "an address"):
+		return "internet is a peer by itself: write it in the rule"
+	case t.Type == tokenLabel && want == aName:
+		return fmt.Sprintf("write %s =", Text(t))
+	case want == "`=`" && t.Value == ".":
+		return fmt.Sprintf("a name has no dot: write %s-%s", p.prev(i).Value, p.next(i).Value)
+	case IsString(t) && strings.HasPrefix(want, "`host`, an address"):
+		return "write the address of the resolver, the name of a workload, or host"
+	case want == "`=`" && t.Type != tokenKeyword && !p.firstOnLine(i):
+		return fmt.Sprintf("write = before %s", t.Value)
+	case want == "" && (IsAddress(t) && IsAddress(p.prev(i)) || IsL4(t) && IsL4(p.prev(i)) || IsString(t) && IsString(p.prev(i))):
+		return fmt.Sprintf("write a comma before %s", t.Value)
+	case t.Value == "," && p.headed(i, "resolver") && want == "`on`":
+		return "declare one resolver for each address, and name them all in resolve via"
+	}
+	return ""
+}
+
+// adviceTest speaks of tests.
+func (p *parser) adviceTest(i int, want string) string {
+	t, next := p.toks[i], p.next(i)
+	switch {
+	case want == "" && t.Type == tokenIdent && p.firstOnLine(i) && next.Value == "=" && (p.next(i+1).Value == "{" || IsAddress(p.next(i+1))):
+		return fmt.Sprintf("write given %s =", t.Value)
+	case want == "`->`":
+		return "write ->"
+	case want == "an address or labels in braces" && IsName(t) && next.Value == "=":
+		return fmt.Sprintf("put the labels into braces: { %s = %s }", t.Value, p.next(i+1).Value)
+	case want == "an address or labels in braces" && IsString(t):
+		return fmt.Sprintf("write given dns %s = ADDRESS", t.Value)
+	case (t.Value == "http" || t.Value == "https") && p.next(i+1).Type == tokenString:
+		return fmt.Sprintf("write %s %s without %s", next.Value, p.next(i+1).Value, t.Value)
+	}
+	return ""
+}
+
+// firstWord says with which word the declaration of the name at token i begins, as far as what follows
+// tells.
+func (p *parser) firstWord(i int) string {
+	t, next, value := p.toks[i], p.next(i), p.next(i+1)
+	kind := ""
+	switch {
+	case i == 0 && (p.aloneOnLine(i) || next.Value == "package"):
+		kind = "package"
+	case t.Value == "include" || t.Value == "use":
+		return "write import"
+	case next.Value == "for":
+		kind = "policy"
+	case next.Value == "order":
+		kind = "tier"
+	case declares(next.Value) && next.Type == tokenKeyword:
+		return fmt.Sprintf("write %s %s", next.Value, t.Value)
+	case next.Value != "=":
+	case IsAddress(value):
+		kind = "cidrs"
+	case IsL4(value):
+		kind = "service"
+	case IsString(value) && !slices.Contains([]string{"=", "!=", "in", "not"}, p.next(i+2).Value):
+		kind = "domains"
+	default:
+		kind = "workload"
+	}
+	if kind == "" {
+		return "begin it with a word such as workload, cidrs, domains, service or policy"
+	}
+	return fmt.Sprintf("write %s %s", kind, t.Value)
+}
+
+// wantedWords returns the words of the language that stand in want between backquotes.
+func wantedWords(want string) []string {
+	if want == "a declaration" {
+		return []string{
+			"package", "import", "workload", "cidrs", "domains", "service", "resolver", "tier", "default",
+			"policy", "test", "prove", "todo",
+		}
+	}
+	if want == "a rule" {
+		return []string{"allow", "deny", "pass", "audit", "resolve"}
+	}
+	var words []string
+	for i, part := range strings.Split(want, "`") {
+		if i%2 == 1 && identLength(part) == len(part) {
+			words = append(words, part)
+		}
+	}
+	return words
+}
+
+// misspelt reports whether token i is probably what was wanted.
+func (p *parser) misspelt(i int, want string) bool {
+	t := p.toks[i]
+	return t.Type == tokenIdent && diag.Nearest(t.Value, wantedWords(want)) != ""
+}
+
+// next returns the token behind i, the last one when there is none.
+func (p *parser) next(i int) lexer.Token { return p.toks[min(i+1, len(p.toks)-1)] }
+
+// dotted returns the words from token i on that dots join.
+func (p *parser) dotted(i int) string {
+	hi := i + 1
+	for p.toks[hi].Value == "." && hi+1 < len(p.toks) {
+		hi += 2
+	}
+	return Node{Tokens: p.toks[i:min(hi, len(p.toks))]}.Text()
+}
+
+// quoteKey says how to write the dotted word at token i: where no operator follows, it may be a name
+// of the DNS as well as a key.
+func (p *parser) quoteKey(i int) string {
+	hi := i
+	for p.toks[hi].Value == "." && hi+2 < len(p.toks) {
+		hi += 2
+	}
+	switch p.toks[hi].Value {
+	case "=", "!=", "in", "not":
+		return fmt.Sprintf("as a label key, quote it: %q", p.dottedKey(i))
+	}
+	return fmt.Sprintf("quote it: %q", p.dottedKey(i))
+}
