@@ -21,8 +21,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -155,22 +153,12 @@ func parse(text []byte) (*Config, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, errors.New("the file is empty; it needs at least policies")
 		}
-		return nil, oneSentence(err)
+		return nil, Fault(err, c)
 	}
 	if err := d.Decode(new(Config)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one YAML document; keep one")
 	}
 	return c, nil
-}
-
-// oneSentence joins the lines of a decoder's error and speaks of keys, not of Go's types.
-func oneSentence(err error) error {
-	var wrong *yaml.TypeError
-	if !errors.As(err, &wrong) {
-		return err
-	}
-	unknown := regexp.MustCompile(`field (\S+) not found in type [\w.]+`)
-	return errors.New(unknown.ReplaceAllString(strings.Join(wrong.Errors, "; "), "unknown key $1"))
 }
 
 // resolve makes relative paths start at the configuration's folder and fills what depends on it.

@@ -70,6 +70,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"empty", "", "the file is empty"},
 		{"unknown key", "policies: [p]\npolicy: x\n", "agent.yaml: line 2: unknown key policy"},
 		{"unknown keys", "policies: [p]\npolicy: x\nttl: {low: 1s}\n", "line 2: unknown key policy; line 3: unknown key low"},
+		{"misspelt keys", "polices: [p]\nworkloads: [{name: a, adresses: []}]\n", "line 1: unknown key polices (did you mean policies?); line 2: unknown key adresses (did you mean addresses?)"},
 		{"no policies", "uplinks: [eth0]\n", "policies is missing"},
 		{"two documents", "policies: [p]\n---\npolicies: [q]\n", "more than one YAML document"},
 		{"guardrails", "policies: [p]\nguardrails: [org, '']\n", "guardrails[1] is empty"},

@@ -22,10 +22,9 @@ below it, by every verb.`,
 		Args: paths,
 	}
 	f := addFormat(c, human, asJSON, sarif, github)
-	folders := addGuardrails(c)
-	today := addToday(c)
+	q := reading{guardrails: addGuardrails(c), today: addToday(c), inventory: addInventory(c, whoMeets)}
 	c.RunE = func(c *cobra.Command, args []string) error {
-		set, err := read(c.Context(), s, args, *folders, today)
+		set, err := q.read(c.Context(), s, args)
 		if err != nil {
 			return err
 		}

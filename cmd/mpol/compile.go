@@ -3,7 +3,7 @@
 package main
 
 import (
-	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -11,6 +11,8 @@ import (
 	"mpol/agent/enforceable"
 	"mpol/compiler"
 	"mpol/compiler/program"
+	"mpol/internal/inventory"
+	"mpol/lang/diag"
 )
 
 func newCompile(s streams) *cobra.Command {
@@ -20,29 +22,29 @@ func newCompile(s streams) *cobra.Command {
 		Long: `Compile prints what policies mean for an inventory: the rules as resolved and the tables that the
 datapath, the DNS proxy and the L7 proxy enforce. Equal input gives equal bytes.
 
-The inventory is a YAML file with workloads, node_addresses and resolvers; the agent's configuration
-is one too. Nothing is taken from the machine. What no node enforces yet is an error.`,
+The inventory is a YAML or JSON file with workloads, node_addresses and resolvers; the agent's
+configuration is one too. A workload runs here if it has an interface or a cgroup. Nothing is taken from
+the machine. What no node enforces yet is an error.`,
 		Args: paths,
 	}
 	f := addFormat(c, human, asJSON)
-	folders := addGuardrails(c)
-	inventory := c.Flags().String("inventory", "", "YAML file with workloads, node_addresses and resolvers (required)")
+	q := reading{guardrails: addGuardrails(c), inventory: addInventory(c, "whom to compile for (required)")}
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if *inventory == "" {
-			return usageError{errors.New("name the inventory: --inventory FILE")}
-		}
-		inv, err := readInventory(*inventory)
+		inv, err := readNode(*q.inventory)
 		if err != nil {
 			return err
 		}
-		set, err := read(c.Context(), s, args, *folders, nil)
+		if !slices.ContainsFunc(inv.Workloads, func(w program.Workload) bool { return w.Local() }) {
+			fmt.Fprintf(s.err, "%s: warning: no workload runs on this node: none has an interface or a cgroup\n", *q.inventory)
+		}
+		set, err := q.read(c.Context(), s, args)
 		if err != nil {
 			return err
 		}
 		var p *program.Program
 		if set.module != nil {
 			compiled, list := compiler.Compile(set.module, inv)
-			if err := inventoryFault(*inventory, list); err != nil {
+			if err := inventoryFault(*q.inventory, list); err != nil {
 				return err
 			}
 			p, set.list = compiled, slices.Concat(set.list, list, enforceable.Check(set.module))
@@ -57,6 +59,33 @@ is one too. Nothing is taken from the machine. What no node enforces yet is an e
 		return writeProgram(s, *f, p)
 	}
 	return c
+}
+
+// readNode reads the inventory of a node.
+func readNode(path string) (program.Inventory, error) {
+	if path == "" {
+		return program.Inventory{}, errNoInventory
+	}
+	file, err := inventory.Read(path)
+	if err != nil {
+		return program.Inventory{}, err
+	}
+	inv, err := file.Node()
+	if err != nil {
+		return inv, fmt.Errorf("inventory %s: %w", path, err)
+	}
+	return inv, nil
+}
+
+// inventoryFault returns what the compiler found wrong with an inventory, which has no place in a
+// policy, or nil.
+func inventoryFault(path string, list diag.List) error {
+	for _, d := range list {
+		if d.Code == compiler.CodeInventory {
+			return fmt.Errorf("inventory %s: %s", path, d.Summary)
+		}
+	}
+	return nil
 }
 
 func writeProgram(s streams, f format, p *program.Program) error {

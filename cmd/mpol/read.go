@@ -4,12 +4,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mpol/compiler/guard"
+	"mpol/compiler/program"
+	"mpol/internal/inventory"
 	"mpol/internal/policyset"
 	"mpol/internal/source"
 	"mpol/lang/check"
@@ -19,30 +22,69 @@ import (
 // policies are what a verb works on: module is nil when list has errors.
 type policies struct {
 	files  []source.File
+	texts  map[string][]byte // of the files, by their names
 	module *check.Module
 	list   diag.List
 }
 
-// read reads the policies at paths up to the guardrails, those of folders beside the built-in ones.
-// With today, what has expired by then is an error.
-func read(ctx context.Context, s streams, paths, folders []string, today *day) (*policies, error) {
-	rails, err := policyset.Guardrails(folders)
-	if err != nil {
-		return nil, err
-	}
+// load reads the files at paths and looks at none of them.
+func load(s streams, paths []string) (*policies, error) {
 	files, err := source.Load(paths, s.in)
 	if err != nil {
 		return nil, err
 	}
 	collectSeldom()
-	set := &policies{files: files}
-	opt := policyset.Options{
-		Check: check.Options{Today: today.at(s.now)},
-		Guard: guard.Options{Guardrails: rails},
+	set := &policies{files: files, texts: make(map[string][]byte, len(files))}
+	for _, f := range files {
+		set.texts[f.Name] = f.Text
 	}
-	set.module, set.list, err = policyset.Read(ctx, files, opt)
+	return set, nil
+}
+
+// text returns the text of a file that was read.
+func (set *policies) text(name string) []byte { return set.texts[name] }
+
+// reading says what is asked of policies beside the language itself; nil stands for a question that a
+// verb does not put.
+type reading struct {
+	guardrails *[]string // folders beside the built-in ones
+	today      *day      // what has expired by then is an error
+	inventory  *string   // a file: a selector that nobody in it meets is a warning
+}
+
+// read reads the policies at paths up to the guardrails.
+func (q reading) read(ctx context.Context, s streams, paths []string) (*policies, error) {
+	opt := policyset.Options{Check: check.Options{Today: q.today.at(s.now)}}
+	if q.inventory != nil && *q.inventory != "" {
+		inv, err := inventory.Read(*q.inventory)
+		if err != nil {
+			return nil, err
+		}
+		opt.Check.Inventory = append([]program.Workload{}, inv.Written.Workloads...)
+	}
+	rails, err := policyset.Guardrails(*q.guardrails)
+	if err != nil {
+		return nil, err
+	}
+	set, err := load(s, paths)
+	if err != nil {
+		return nil, err
+	}
+	opt.Guard = guard.Options{Guardrails: rails}
+	set.module, set.list, err = policyset.Read(ctx, set.files, opt)
 	return set, err
 }
+
+// addInventory adds the flag --inventory to a verb; what says what for.
+func addInventory(c *cobra.Command, what string) *string {
+	return c.Flags().String("inventory", "", "YAML or JSON file of who takes part, or the agent's configuration: "+what)
+}
+
+// whoMeets is what mpol check and mpol test ask of an inventory.
+const whoMeets = "warn of selectors that nobody in it meets"
+
+// errNoInventory: a verb that judges flows or compiles needs to know who takes part.
+var errNoInventory = usageError{errors.New("name the inventory: --inventory FILE")}
 
 // addGuardrails adds the flag --guardrails to a verb.
 func addGuardrails(c *cobra.Command) *[]string {

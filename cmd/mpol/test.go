@@ -28,8 +28,7 @@ A test marked todo may fail; one that passes is reported.`,
 	}
 	t := &testRun{streams: s}
 	t.format = addFormat(c, human, asJSON, sarif, github)
-	t.today = addToday(c)
-	t.guardrails = addGuardrails(c)
+	t.reading = reading{guardrails: addGuardrails(c), today: addToday(c), inventory: addInventory(c, whoMeets)}
 	t.plan, t.cover = addPlan(c), addCover(c)
 	c.Flags().VarP(&t.outputs, "output", "o", "write a report (repeatable)")
 	watch := c.Flags().Bool("watch", false, "run again whenever a file changes, until interrupted")
@@ -50,18 +49,17 @@ A test marked todo may fail; one that passes is reported.`,
 
 // testRun is mpol test as the command line asks for it.
 type testRun struct {
-	streams    streams
-	format     *format
-	today      *day
-	guardrails *[]string
-	plan       *plan
-	cover      *cover
-	outputs    outputs
+	streams streams
+	reading reading
+	format  *format
+	plan    *plan
+	cover   *cover
+	outputs outputs
 }
 
 // run reads the policies, runs their tests once and reports.
 func (t *testRun) run(ctx context.Context, args []string) error {
-	set, err := read(ctx, t.streams, args, *t.guardrails, t.today)
+	set, err := t.reading.read(ctx, t.streams, args)
 	if err != nil {
 		return err
 	}
@@ -106,14 +104,4 @@ func (t *testRun) said() io.Writer {
 		return t.streams.err
 	}
 	return t.streams.out
-}
-
-// text returns the text of a file that was read.
-func (set *policies) text(name string) []byte {
-	for _, f := range set.files {
-		if f.Name == name {
-			return f.Text
-		}
-	}
-	return nil
 }

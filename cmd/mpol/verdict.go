@@ -3,22 +3,16 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
 )
-
-// maxFlow is the longest line with a flow.
-const maxFlow = 1 << 20
 
 func newVerdict(s streams) *cobra.Command {
 	c := &cobra.Command{
@@ -30,83 +24,51 @@ input until its end (-, or nothing).
 
 A flow that can go several ways, because an end has several addresses, is allowed if all of them are.
 A line that is no flow is reported with its number on the standard error, has no verdict, and makes
-the exit code 3 in the end; the lines after it are judged.
+the exit code 3 in the end; the lines after it are judged. What has come in is answered before more is
+waited for, so that another program can ask flow by flow.
 
 The shapes are docs/schemas/inventory.schema.json, flow.schema.json and verdict.schema.json. Every
 workload of the inventory counts as enforced; one without addresses lives at those of the host.`,
 		Args: paths,
 	}
-	inventory := c.Flags().String("inventory", "", "YAML or JSON file with workloads, host and names (required)")
+	inventory := addInventory(c, "where the ends of flows are found (required)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		flow := ""
-		if last := args[len(args)-1]; len(args) > 1 && (last == "-" || last[:1] == "{") {
+		if last := args[len(args)-1]; len(args) > 1 && (last == "-" || strings.HasPrefix(strings.TrimSpace(last), "{")) {
 			args, flow = args[:len(args)-1], last
 		}
-		j, err := newJudge(s, args, *inventory)
+		j, err := newJudge(c.Context(), s, args, *inventory)
 		if err != nil {
 			return err
 		}
-		out := bufio.NewWriterSize(s.out, 1<<16)
-		if flow != "" && flow != "-" {
-			f, err := parseFlow([]byte(flow))
-			if err == nil {
-				err = j.answer(out, f, 1)
-			}
-			if err != nil {
-				return fmt.Errorf("flow: %w", err)
-			}
-			return out.Flush()
+		if flow == "" || flow == "-" {
+			return j.stream(c.Context(), s)
 		}
-		return j.stream(s, out)
+		line, err := j.line(nil, []byte(flow), 1)
+		if err != nil {
+			return fmt.Errorf("flow: %w", err)
+		}
+		_, err = s.out.Write(line)
+		return err
 	}
 	return c
 }
 
-// stream judges the flows of the standard input. What is ready is written whenever the input has to
-// be waited for, so that another program can hold a conversation.
-func (j *judge) stream(s streams, out *bufio.Writer) error {
-	in := bufio.NewReaderSize(s.in, maxFlow)
-	bad := 0
-	for n := 1; ; n++ {
-		line, err := in.ReadSlice('\n')
-		long := errors.Is(err, bufio.ErrBufferFull)
-		for errors.Is(err, bufio.ErrBufferFull) {
-			_, err = in.ReadSlice('\n')
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read flows: %w", err)
-		}
-		text := bytes.TrimSpace(line)
-		if len(text) > 0 {
-			if fault := j.line(out, text, long, n); fault != nil {
-				bad++
-				fmt.Fprintf(s.err, "<stdin>:%d: %v\n", n, fault)
-			}
-		}
-		if in.Buffered() == 0 {
-			if err := out.Flush(); err != nil {
-				return fmt.Errorf("write verdicts: %w", err)
-			}
-		}
-		if err != nil {
-			break
-		}
-	}
-	if bad > 0 {
-		return fmt.Errorf("%s no flow", count(bad, "line is", "lines are"))
-	}
-	return nil
-}
-
-func (j *judge) line(out *bufio.Writer, text []byte, long bool, n int) error {
-	if long {
-		return fmt.Errorf("the line is longer than %d bytes", maxFlow)
-	}
+// line appends to out the verdict on the flow of a line; n is its id if it has none.
+func (j *judge) line(out, text []byte, n int) ([]byte, error) {
 	f, err := parseFlow(text)
 	if err != nil {
-		return err
+		return out, err
 	}
-	return j.answer(out, f, n)
+	w, err := j.decide(f)
+	if err != nil {
+		return out, err
+	}
+	id := f.ID
+	if len(id) == 0 {
+		id = strconv.AppendInt(nil, int64(n), 10)
+	}
+	return append(newVerdictLine(j.rules, w.verdict, id).append(out), '\n'), nil
 }
 
 // verdictLine is a verdict as written: docs/schemas/verdict.schema.json.
@@ -121,21 +83,6 @@ type verdictLine struct {
 	Reason  string          `json:"reason"`
 }
 
-// answer judges f and writes its verdict; n is its id if it has none.
-func (j *judge) answer(out *bufio.Writer, f *flowLine, n int) error {
-	w, err := j.decide(f)
-	if err != nil {
-		return err
-	}
-	id := f.ID
-	if len(id) == 0 || string(id) == "null" {
-		id = strconv.AppendInt(nil, int64(n), 10)
-	}
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(newVerdictLine(&j.rules, w.verdict, id))
-}
-
 func newVerdictLine(rules *program.Rules, v verdict.Verdict, id json.RawMessage) verdictLine {
 	out := verdictLine{ID: id, Verdict: program.Allow.String(), Reason: reasonWord(v)}
 	if v.Action == verdict.Deny {
@@ -146,6 +93,29 @@ func newVerdictLine(rules *program.Rules, v verdict.Verdict, id json.RawMessage)
 		out.Half, out.Rule, out.Tier, out.File, out.Line = v.Half.String(), s.Name, s.Tier, s.File, s.Line
 	}
 	return out
+}
+
+// append writes the line as package json does, a million times a second.
+func (l verdictLine) append(out []byte) []byte {
+	out = append(append(out, `{"id":`...), l.ID...)
+	for _, field := range []struct{ key, text string }{
+		{`,"verdict":`, l.Verdict}, {`,"half":`, l.Half}, {`,"rule":`, l.Rule}, {`,"tier":`, l.Tier}, {`,"file":`, l.File},
+	} {
+		out = appendText(append(out, field.key...), field.text)
+	}
+	out = strconv.AppendInt(append(out, `,"line":`...), int64(l.Line), 10)
+	return append(appendText(append(out, `,"reason":`...), l.Reason), '}')
+}
+
+// appendText appends a text as JSON.
+func appendText(out []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			quoted, _ := json.Marshal(text) // which cannot fail for a string
+			return append(out, quoted...)
+		}
+	}
+	return append(append(append(out, '"'), text...), '"')
 }
 
 // byHalf reports whether one half decided, as opposed to what no rule can change.

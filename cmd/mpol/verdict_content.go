@@ -15,19 +15,14 @@ func (h *httpLine) fill(v *verdict.Flow) error {
 	if h.Method == "" || h.Path == "" && h.Method != "CONNECT" {
 		return errors.New("http needs a method and a path")
 	}
-	v.HTTP = &verdict.HTTP{Method: h.Method, Path: h.Path, Host: h.Host}
+	v.HTTP = &verdict.HTTP{Method: h.Method, Path: h.Path, Host: h.Host, Headers: h.Headers}
 	changes := false
 	for _, line := range h.Headers {
-		if len(line) != 2 {
-			return fmt.Errorf("a header is a list of name and value, not of %d texts", len(line))
-		}
-		name, value := line[0], strings.Trim(line[1], " \t")
-		v.HTTP.Headers = append(v.HTTP.Headers, verdict.Header{Name: name, Value: value})
 		switch {
-		case strings.EqualFold(name, "upgrade"):
-			v.HTTP.Upgrade = strings.ToLower(value)
-		case strings.EqualFold(name, "connection"):
-			for token := range strings.SplitSeq(value, ",") {
+		case strings.EqualFold(line.Name, "upgrade"):
+			v.HTTP.Upgrade = strings.ToLower(line.Value)
+		case strings.EqualFold(line.Name, "connection"):
+			for token := range strings.SplitSeq(line.Value, ",") {
 				changes = changes || strings.EqualFold(strings.Trim(token, " \t"), "upgrade")
 			}
 		}

@@ -6,10 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/miekg/dns"
 
@@ -17,50 +16,38 @@ import (
 	"mpol/compiler/verdict"
 )
 
-// The ends of a flow that are words.
-const (
-	endHost = "host"
-	endNode = "node"
-)
-
 // flowLine is a flow as written: docs/schemas/flow.schema.json.
 type flowLine struct {
-	ID   json.RawMessage `json:"id"`
-	From string          `json:"from"`
-	To   string          `json:"to"`
-	L4   string          `json:"l4"`
-	HTTP *httpLine       `json:"http"`
-	GRPC *string         `json:"grpc"`
-	SNI  *string         `json:"sni"`
-	DNS  *dnsLine        `json:"dns"`
+	ID   json.RawMessage
+	From string
+	To   string
+	L4   string
+	HTTP *httpLine
+	GRPC *string
+	SNI  *string
+	DNS  *dnsLine
 }
 
 type httpLine struct {
-	Method  string     `json:"method"`
-	Path    string     `json:"path"`
-	Host    string     `json:"host"`
-	Headers [][]string `json:"headers"`
+	Method, Path, Host string
+	Headers            []verdict.Header
 }
 
-type dnsLine struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
-}
-
-// flowKeys are the keys of a flow and of what is in it.
-func flowKeys() []string {
-	return []string{
-		"id", "from", "to", "l4", "http", "grpc", "sni", "dns", "method", "path", "host", "headers", "name", "type",
-	}
-}
+type dnsLine struct{ Name, Type string }
 
 // parseFlow reads a flow; its errors say what is wrong with the text.
 func parseFlow(text []byte) (*flowLine, error) {
-	var f flowLine
-	if err := decodeStrict(text, flowKeys(), &f); err != nil {
-		return nil, err
+	if !utf8.Valid(text) {
+		return nil, errors.New("not valid UTF-8")
 	}
+	var f flowLine
+	r := &reader{text: text}
+	err := r.object([]string{"id", "from", "to", "l4", "http", "grpc", "sni", "dns"}, func(key string) error { return f.read(r, key) })
 	switch {
+	case err != nil:
+		return nil, err
+	case r.next() != 0 || r.at < len(text):
+		return nil, r.wrong(r.at, "there is more than one JSON value")
 	case f.From == "":
 		return nil, errors.New(`"from" is missing`)
 	case f.To == "":
@@ -68,10 +55,76 @@ func parseFlow(text []byte) (*flowLine, error) {
 	case f.L4 == "":
 		return nil, errors.New(`"l4" is missing`)
 	}
-	if len(f.ID) > 0 && strings.ContainsRune("{[tf", rune(f.ID[0])) {
-		return nil, errors.New("id is neither a string nor a number")
-	}
 	return &f, nil
+}
+
+// read reads the value of a key.
+func (f *flowLine) read(r *reader, key string) (err error) {
+	switch key {
+	case "id":
+		f.ID, err = r.scalar()
+	case "from":
+		f.From, err = r.string()
+	case "to":
+		f.To, err = r.string()
+	case "l4":
+		f.L4, err = r.string()
+	case "grpc":
+		f.GRPC, err = r.optional()
+	case "sni":
+		f.SNI, err = r.optional()
+	case "http":
+		f.HTTP = &httpLine{}
+		return r.object([]string{"method", "path", "host", "headers"}, func(key string) error { return f.HTTP.read(r, key) })
+	case "dns":
+		f.DNS = &dnsLine{}
+		return r.object([]string{"name", "type"}, func(key string) (err error) {
+			if key == "name" {
+				f.DNS.Name, err = r.string()
+			} else {
+				f.DNS.Type, err = r.string()
+			}
+			return err
+		})
+	}
+	return err
+}
+
+func (h *httpLine) read(r *reader, key string) (err error) {
+	switch key {
+	case "method":
+		h.Method, err = r.string()
+	case "path":
+		h.Path, err = r.string()
+	case "host":
+		h.Host, err = r.string()
+	case "headers":
+		return r.list(func() error {
+			line, err := r.header()
+			h.Headers = append(h.Headers, line)
+			return err
+		})
+	}
+	return err
+}
+
+// header reads a list of a name and a value.
+func (r *reader) header() (verdict.Header, error) {
+	r.next()
+	at := r.at
+	var texts []string
+	err := r.list(func() error {
+		text, err := r.string()
+		texts = append(texts, text)
+		return err
+	})
+	switch {
+	case err != nil:
+		return verdict.Header{}, err
+	case len(texts) != 2:
+		return verdict.Header{}, r.wrong(at, "a header is a list of name and value, not of %d texts", len(texts))
+	}
+	return verdict.Header{Name: texts[0], Value: strings.Trim(texts[1], " \t")}, nil
 }
 
 // content fills in what the flow holds, at most one thing.
@@ -138,114 +191,57 @@ func questionType(text string) (uint16, bool) {
 // parseL4 reads one protocol and port: tcp/443, icmp/8, icmp/3/4, ip/47.
 func parseL4(text string) (proto uint8, port uint16, err error) {
 	word, rest, found := strings.Cut(text, "/")
-	protos := map[string]uint8{
-		"tcp": program.ProtoTCP, "udp": program.ProtoUDP, "sctp": program.ProtoSCTP,
-		"icmp": program.ProtoICMP, "icmpv6": program.ProtoICMPv6,
-	}
-	bad := fmt.Errorf("l4 %q is no protocol and port; write tcp/443, icmp/8, icmp/3/4 or ip/47", text)
-	if word == "ip" {
-		n, err := strconv.ParseUint(rest, 10, 8)
-		for name, p := range protos {
-			if err == nil && p == uint8(n) {
-				return 0, 0, fmt.Errorf("l4 %q: write %s", text, name)
+	proto, named := protocol(word)
+	switch {
+	case word == "ip":
+		n, ok := number(rest, 0, 0xff)
+		for _, w := range protocolWords() {
+			if p, _ := protocol(w); ok && int(p) == n {
+				return 0, 0, fmt.Errorf("l4 %q: write %s", text, w)
 			}
 		}
-		if err != nil || !plain(rest) {
-			return 0, 0, bad
+		proto, found = uint8(n), ok
+	case proto == program.ProtoICMP || proto == program.ProtoICMPv6:
+		kind, code, both := strings.Cut(rest, "/")
+		if !both {
+			code = "0"
 		}
-		return uint8(n), 0, nil
+		k, ok1 := number(kind, 0, 0xff)
+		c, ok2 := number(code, 0, 0xff)
+		port, found = uint16(k<<8|c), found && ok1 && ok2
+	case named:
+		n, ok := number(rest, 1, 0xffff)
+		port, found = uint16(n), found && ok
+	default:
+		found = false
 	}
-	proto, ok := protos[word]
-	if !ok || !found {
-		return 0, 0, bad
+	if !found {
+		return 0, 0, fmt.Errorf("l4 %q is no protocol and port; write tcp/443, icmp/8, icmp/3/4 or ip/47", text)
 	}
-	if proto != program.ProtoICMP && proto != program.ProtoICMPv6 {
-		n, err := strconv.ParseUint(rest, 10, 16)
-		if err != nil || n == 0 || !plain(rest) {
-			return 0, 0, bad
-		}
-		return proto, uint16(n), nil
-	}
-	kind, code, both := strings.Cut(rest, "/")
-	if !both {
-		code = "0"
-	}
-	k, err1 := strconv.ParseUint(kind, 10, 8)
-	c, err2 := strconv.ParseUint(code, 10, 8)
-	if err1 != nil || err2 != nil || !plain(kind) || !plain(code) {
-		return 0, 0, bad
-	}
-	return proto, uint16(k<<8 | c), nil
+	return proto, port, nil
 }
 
-// plain reports whether a number is written without leading zeros.
-func plain(digits string) bool { return digits == "0" || !strings.HasPrefix(digits, "0") }
+func protocolWords() []string { return []string{"tcp", "udp", "sctp", "icmp", "icmpv6"} }
 
-// isDNSName reports whether a text can be a DNS name of a host.
-func isDNSName(text string) bool {
-	labels := program.ParseName(text)
-	return len(labels) > 0 && len(text) <= 254 && !slices.ContainsFunc(labels, func(l string) bool {
-		return l == "" || len(l) > 63 || strings.ContainsFunc(l, func(r rune) bool {
-			return r <= ' ' || r >= 0x7f || strings.ContainsRune(`/\:*"`, r)
-		})
-	})
+// protocol returns the protocol that a word names.
+func protocol(word string) (uint8, bool) {
+	switch word {
+	case "tcp":
+		return program.ProtoTCP, true
+	case "udp":
+		return program.ProtoUDP, true
+	case "sctp":
+		return program.ProtoSCTP, true
+	case "icmp":
+		return program.ProtoICMP, true
+	case "icmpv6":
+		return program.ProtoICMPv6, true
+	}
+	return 0, false
 }
 
-// ends returns where an end of a flow may be, at each address that it has; an end that is a DNS name
-// is not known here.
-func (s *scene) ends(text string) ([]verdict.End, error) {
-	found, ok := s.find(text)
-	switch {
-	case !ok:
-		return nil, fmt.Errorf("%q is no workload, no address and not host%s", text, s.nearest(text))
-	case len(found) == 0:
-		return nil, errors.New("the inventory gives the host no addresses")
-	}
-	return found, nil
-}
-
-func (s *scene) find(text string) ([]verdict.End, bool) {
-	at := func(workload string, addresses []netip.Addr) ([]verdict.End, bool) {
-		out := make([]verdict.End, 0, len(addresses))
-		for _, a := range addresses {
-			out = append(out, verdict.End{Workload: workload, Addr: a})
-		}
-		return out, true
-	}
-	switch text {
-	case endHost:
-		return at("", s.inv.Node)
-	case endNode:
-		return at("", s.inv.Resolvers)
-	}
-	i, ok := slices.BinarySearchFunc(s.inv.Workloads, text, func(w program.Workload, name string) int { return strings.Compare(w.Name, name) })
-	if ok && s.inv.Workloads[i].Cgroup != "" {
-		return at(text, s.inv.Node)
-	}
-	if ok {
-		return at(text, s.inv.Workloads[i].Addresses)
-	}
-	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-		return at("", []netip.Addr{a.Unmap()})
-	}
-	return nil, false
-}
-
-// isName reports whether the server of a flow is meant as a DNS name: it has a dot, or somebody has
-// looked it up.
-func (s *scene) isName(text string) bool {
-	if _, known := s.find(text); known || !isDNSName(text) {
-		return false
-	}
-	name := program.ParseName(text)
-	return strings.Contains(text, ".") || slices.ContainsFunc(s.names, func(l learned) bool { return slices.Equal(l.name, name) })
-}
-
-// holder is the workload, or the host, to which an answer for an end belongs; empty for an end that
-// is outside.
-func (s *scene) holder(e verdict.End) string {
-	if e.Workload != "" {
-		return e.Workload
-	}
-	return s.owner[e.Addr]
+// number reads a number from least to most, written without sign and leading zeros.
+func number(digits string, least, most int) (int, bool) {
+	n, err := strconv.Atoi(digits)
+	return n, err == nil && least <= n && n <= most && strconv.Itoa(n) == digits
 }

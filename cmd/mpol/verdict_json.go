@@ -8,150 +8,187 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 	"unicode/utf8"
+
+	"mpol/lang/diag"
 )
 
-// decodeStrict reads one JSON object of the keys known into v. Unlike package json alone it takes a
-// key only as it is spelt, once, and no text that is not UTF-8.
-func decodeStrict(text []byte, known []string, v any) error {
-	if !utf8.Valid(text) {
-		return errors.New("not valid UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		if err := checkKeys(text, known); err != nil {
-			return err
-		}
-		return errors.New(jsonFault(err))
-	}
-	if rest := bytes.TrimSpace(text[d.InputOffset():]); len(rest) > 0 {
-		return errors.New("there is more than one JSON value")
-	}
-	return checkKeys(text, known)
+// reader reads one JSON text of a known shape. It takes a key only as it is spelt, once, and no text
+// that is not UTF-8; null stands for what is absent.
+type reader struct {
+	text []byte
+	at   int
 }
 
-// jsonFault says what package json found wrong, in words of the text instead of Go's.
-func jsonFault(err error) string {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		where := kind.Field
-		if where == "" {
-			where = "the line"
+// wrong is what is wrong at a place of the text, in columns from 1.
+func (r *reader) wrong(at int, format string, args ...any) error {
+	if at >= len(r.text) {
+		return errors.New("the JSON text ends early")
+	}
+	return fmt.Errorf("column %d: %s", 1+utf8.RuneCount(r.text[:at]), fmt.Sprintf(format, args...))
+}
+
+// next returns the next byte that is no white space, 0 at the end.
+func (r *reader) next() byte {
+	for ; r.at < len(r.text); r.at++ {
+		if c := r.text[r.at]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return c
 		}
-		want := map[string]string{"string": "a string", "int": "a number"}[kind.Type.String()]
+	}
+	return 0
+}
+
+// is takes the byte that is next, if it is the one wanted.
+func (r *reader) is(c byte) bool {
+	if r.next() != c {
+		return false
+	}
+	r.at++
+	return true
+}
+
+// null takes a null, if one is next.
+func (r *reader) null() bool {
+	r.next()
+	if bytes.HasPrefix(r.text[r.at:], []byte("null")) {
+		r.at += len("null")
+		return true
+	}
+	return false
+}
+
+// expected complains of what is next where something else is wanted.
+func (r *reader) expected(what string) error {
+	c := r.next()
+	found := strconv.QuoteRune(rune(c))
+	switch {
+	case c >= utf8.RuneSelf:
+		found = "a letter outside a string"
+	case c == '{':
+		found = "an object"
+	case c == '[':
+		found = "a list"
+	case c == '"':
+		found = "a string"
+	case c == 't' || c == 'f':
+		found = "true or false"
+	case c == '-' || '0' <= c && c <= '9':
+		found = "a number"
+	}
+	return r.wrong(r.at, "expected %s, found %s", what, found)
+}
+
+// object reads an object; read is called for the value of each key.
+func (r *reader) object(keys []string, read func(key string) error) error {
+	if !r.is('{') {
+		return r.expected("an object")
+	}
+	var seen []string
+	for first := true; !r.is('}'); first = false {
+		if !first && !r.is(',') {
+			return r.wrong(r.at, "a comma or } is missing")
+		}
+		r.next()
+		at := r.at
+		key, err := r.string()
 		switch {
-		case want != "":
-		case kind.Type.Kind().String() == "slice" || kind.Type.Kind().String() == "array":
-			want = "a list"
-		default:
-			want = "an object"
+		case err != nil:
+			return err
+		case !slices.Contains(keys, key):
+			return r.wrong(at, "unknown key %q%s", key, meant(key, keys))
+		case slices.Contains(seen, key):
+			return r.wrong(at, "the key %q comes twice", key)
+		case !r.is(':'):
+			return r.wrong(r.at, "a colon is missing behind the key")
 		}
-		got := "a " + kind.Value
-		if strings.ContainsAny(kind.Value[:1], "ao") {
-			got = "an " + kind.Value
+		seen = append(seen, key)
+		if r.null() {
+			continue
 		}
-		return fmt.Sprintf("%s is %s, not %s", where, got, want)
-	}
-	if strings.HasPrefix(err.Error(), "unexpected EOF") {
-		return "the JSON text ends early"
-	}
-	return strings.TrimPrefix(err.Error(), "json: ")
-}
-
-// checkKeys goes through a JSON text and complains of a key that is unknown or comes twice.
-func checkKeys(text []byte, known []string) error {
-	type level struct {
-		object bool
-		seen   []string
-	}
-	var levels []level
-	key := false // a string now would be a key
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; c {
-		case '{', '[':
-			levels, key = append(levels, level{object: c == '{'}), c == '{'
-		case '}', ']':
-			levels, key = levels[:max(0, len(levels)-1)], false
-		case ',':
-			key = len(levels) > 0 && levels[len(levels)-1].object
-		case '"':
-			end := stringEnd(text, i)
-			if !key || end < 0 {
-				i = max(i, end)
-				continue
-			}
-			word, top := string(text[i+1:end]), &levels[len(levels)-1]
-			if !slices.Contains(known, word) {
-				return fmt.Errorf("unknown key %q%s", word, meant(word, known))
-			}
-			if slices.Contains(top.seen, word) {
-				return fmt.Errorf("the key %q comes twice", word)
-			}
-			top.seen, key, i = append(top.seen, word), false, end
+		if err := read(key); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// stringEnd returns where the string that begins at i has its closing quote, -1 if it has none.
-func stringEnd(text []byte, i int) int {
-	for j := i + 1; j < len(text); j++ {
-		switch text[j] {
-		case '\\':
-			j++
-		case '"':
-			return j
+// list reads a list; read is called for each of its values.
+func (r *reader) list(read func() error) error {
+	if !r.is('[') {
+		return r.expected("a list")
+	}
+	for first := true; !r.is(']'); first = false {
+		if !first && !r.is(',') {
+			return r.wrong(r.at, "a comma or ] is missing")
+		}
+		if err := read(); err != nil {
+			return err
 		}
 	}
-	return -1
+	return nil
 }
 
+// string reads a string.
+func (r *reader) string() (string, error) {
+	if r.next() != '"' {
+		return "", r.expected("a string")
+	}
+	start, plain := r.at, true
+	for r.at++; r.at < len(r.text); r.at++ {
+		switch c := r.text[r.at]; {
+		case c == '\\':
+			plain = false
+			r.at++
+		case c < ' ':
+			return "", r.wrong(r.at, "a control character in a string; write it as \\u%04x", c)
+		case c == '"':
+			r.at++
+			if plain {
+				return string(r.text[start+1 : r.at-1]), nil
+			}
+			var s string
+			if err := json.Unmarshal(r.text[start:r.at], &s); err != nil {
+				return "", r.wrong(start, "an escape in the string is none of JSON's")
+			}
+			return s, nil
+		}
+	}
+	return "", r.wrong(len(r.text), "")
+}
+
+// optional reads a string that may be absent.
+func (r *reader) optional() (*string, error) {
+	s, err := r.string()
+	return &s, err
+}
+
+// scalar reads a string or a number and returns it as it is written.
+func (r *reader) scalar() (json.RawMessage, error) {
+	c := r.next()
+	start := r.at
+	switch {
+	case c == '"':
+		if _, err := r.string(); err != nil {
+			return nil, err
+		}
+	case c == '-' || '0' <= c && c <= '9':
+		for r.at < len(r.text) && bytes.IndexByte([]byte("+-.0123456789eE"), r.text[r.at]) >= 0 {
+			r.at++
+		}
+		if !json.Valid(r.text[start:r.at]) {
+			return nil, r.wrong(start, "not a number of JSON")
+		}
+	default:
+		return nil, r.expected("a string or a number")
+	}
+	return slices.Clone(r.text[start:r.at]), nil
+}
+
+// meant says which of the known words was probably meant, or nothing.
 func meant(word string, known []string) string {
-	if near := closest(word, known); near != "" {
+	if near := diag.Nearest(word, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
-}
-
-// closest returns the known word nearest to a misspelt one, or nothing if none is near.
-func closest(word string, known []string) string {
-	if len(word) > 64 {
-		return ""
-	}
-	best, least := "", 1+len(word)/3
-	for _, k := range known {
-		if n := distance(strings.ToLower(word), strings.ToLower(k)); n <= least && (best == "" || n < least) {
-			best, least = k, n
-		}
-	}
-	return best
-}
-
-// distance counts the insertions, removals and replacements that lead from a to b; two letters
-// swapped count as one.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	rows := make([][]int, len(x)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(y)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		for j := 1; j <= len(y); j++ {
-			change := 1
-			if x[i-1] == y[j-1] {
-				change = 0
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+change)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(x)][len(y)]
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,32 +12,41 @@ import (
 	"mpol/compiler/policytest"
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
-	"mpol/internal/source"
-	"mpol/lang"
-	"mpol/lang/check"
+	"mpol/internal/inventory"
+	"mpol/internal/policyset"
 	"mpol/lang/diag"
 )
 
-// judge answers flows: policies, with who takes part.
+// judge answers flows: policies, with who takes part. Its evaluator is not safe for concurrent use;
+// the rest does not change.
 type judge struct {
-	scene *scene
-	rules program.Rules
-	eval  *verdict.Evaluator   // of rules
-	text  map[string][]byte    // of the files
-	spans map[string]diag.Span // of the rules, by the place where they begin
+	scene   *scene
+	rules   *program.Rules
+	eval    *verdict.Evaluator // of rules
+	servers []server           // where questions are asked
+	set     *policies
+	spans   map[string]diag.Span // of rules, for mpol why
 }
 
-// newJudge reads policies and inventory. What is wrong or doubtful it has said when it returns.
-func newJudge(s streams, paths []string, inventory string) (*judge, error) {
-	if inventory == "" {
-		return nil, usageError{fmt.Errorf("name the inventory: --inventory FILE")}
+// newJudge reads policies, without guardrails, and inventory. What is wrong or doubtful it has said
+// when it returns.
+func newJudge(ctx context.Context, s streams, paths []string, path string) (*judge, error) {
+	if path == "" {
+		return nil, errNoInventory
 	}
-	sc, err := readScene(inventory)
+	inv, err := inventory.Read(path)
 	if err != nil {
 		return nil, err
 	}
-	set, err := readLanguage(s, paths)
+	sc, err := newScene(inv)
 	if err != nil {
+		return nil, fmt.Errorf("inventory %s: %w", path, err)
+	}
+	set, err := load(s, paths)
+	if err != nil {
+		return nil, err
+	}
+	if set.module, set.list, err = policyset.Read(ctx, set.files, policyset.Options{Unguarded: true}); err != nil {
 		return nil, err
 	}
 	if err := writeDiagnostics(s.err, human, set.list, set.files); err != nil {
@@ -45,68 +55,39 @@ func newJudge(s streams, paths []string, inventory string) (*judge, error) {
 	if set.module == nil {
 		return nil, outcome(exitPolicy)
 	}
-	j := &judge{scene: sc, rules: compiler.Resolve(set.module, sc.inv), text: map[string][]byte{}, spans: map[string]diag.Span{}}
-	if len(sc.inv.Resolvers) == 0 {
-		sc.inv.Resolvers = unstated(&j.rules, sc)
-		j.rules.Inventory = sc.inv
-	}
-	j.eval = verdict.New(&j.rules)
-	for _, f := range set.files {
-		j.text[f.Name] = f.Text
-	}
-	for _, p := range set.module.Policies {
-		for _, b := range []*check.Block{p.Ingress, p.Egress} {
-			if b == nil {
-				continue
-			}
-			for _, r := range b.Rules {
-				j.spans[r.PlaceSpan.String()] = r.Span
-			}
-		}
-	}
+	j := newJudgeOf(set, sc)
 	for _, name := range j.ungoverned() {
-		fmt.Fprintf(s.err, "%s: warning: no policy selects workload %q\n", inventory, name)
+		fmt.Fprintf(s.err, "%s: warning: no policy selects workload %q\n", path, name)
 	}
 	return j, nil
 }
 
-// readLanguage reads policies without guardrails: they veto what may be loaded and do not change what
-// it means.
-func readLanguage(s streams, paths []string) (*policies, error) {
-	files, err := source.Load(paths, s.in)
-	if err != nil {
-		return nil, err
+// newScenery makes a judge of policies without errors.
+func newJudgeOf(set *policies, sc *scene) *judge {
+	rules := compiler.Resolve(set.module, sc.inv)
+	if len(sc.inv.Resolvers) == 0 {
+		sc.resolve(unstated(&rules, sc))
+		rules.Inventory = sc.inv
 	}
-	set := &policies{files: files}
-	var trees []*lang.File
-	var names []string
-	for _, f := range files {
-		tree, found := lang.Parse(f.Name, f.Text)
-		set.list = append(set.list, found...)
-		trees, names = append(trees, tree), append(names, f.Name)
-	}
-	module, found := check.Check(trees, check.Options{})
-	set.list = append(set.list, found...)
-	set.list.Sort(names)
-	if !set.list.HasErrors() {
-		set.module = module
-	}
-	return set, nil
+	j := &judge{scene: sc, rules: &rules, eval: verdict.New(&rules), set: set}
+	j.servers = j.findServers()
+	return j
+}
+
+// clone returns a judge for another goroutine.
+func (j *judge) clone() *judge {
+	c := *j
+	c.eval = verdict.New(j.rules)
+	return &c
 }
 
 // unstated returns resolvers of either family for an inventory that states none: addresses of the
 // Internet that no rule tells from others.
 func unstated(rules *program.Rules, s *scene) []netip.Addr {
-	var taken, out []netip.Addr
-	for a := range s.owner {
-		taken = append(taken, a)
-	}
-	for _, l := range s.names {
-		taken = append(taken, l.addresses...)
-	}
+	var out []netip.Addr
 	sampler := compiler.NewSampler(rules)
 	for _, v4 := range []bool{true, false} {
-		if a, ok := sampler.Internet(v4, taken); ok {
+		if a, ok := sampler.Internet(v4, s.Taken()); ok {
 			out = append(out, a)
 		}
 	}
@@ -154,14 +135,14 @@ func (j *judge) ways(f *flowLine) ([]way, error) {
 	if err := f.content(&flow); err != nil {
 		return nil, err
 	}
-	from, err := j.scene.ends(f.From)
+	from, err := j.scene.at(f.From)
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
 	if j.scene.isName(f.To) {
 		return j.toName(f, from, flow)
 	}
-	to, err := j.scene.ends(f.To)
+	to, err := j.scene.at(f.To)
 	if err != nil {
 		return nil, fmt.Errorf("to: %w", err)
 	}
@@ -197,15 +178,10 @@ func (j *judge) toName(f *flowLine, from []verdict.End, flow verdict.Flow) ([]wa
 			ways = append(ways, refused)
 			continue
 		}
-		for _, l := range j.scene.names {
-			if l.workload != j.scene.holder(a) || !slices.Equal(l.name, name) {
-				continue
-			}
-			for _, b := range l.addresses {
-				if b.Is4() == a.Addr.Is4() {
-					flow.To = verdict.End{Addr: b}
-					ways = append(ways, j.way(flow))
-				}
+		for _, b := range j.scene.answers[answer{j.scene.holder(a), name.String()}] {
+			if b.Is4() == a.Addr.Is4() {
+				flow.To = verdict.End{Addr: b}
+				ways = append(ways, j.way(flow))
 			}
 		}
 	}
@@ -223,8 +199,8 @@ func (j *judge) question(from verdict.End, name program.Name) (way, bool) {
 		f.Question.Type = typeAAAA
 	}
 	refused := way{}
-	for _, s := range j.servers() {
-		if s.end.Addr.Is4() != from.Addr.Is4() {
+	for _, s := range j.servers {
+		if s.end.Addr.Is4() != from.Addr.Is4() || s.end.Addr == from.Addr {
 			continue
 		}
 		f.To, f.Proto, f.Port = s.end, s.l4.Proto, s.l4.First
@@ -245,19 +221,24 @@ type server struct {
 	l4  program.L4
 }
 
-// servers returns the resolvers of the node, then those that rules name.
-func (j *judge) servers() []server {
+// findServers returns the resolvers of the node, then those that rules name, each once.
+func (j *judge) findServers() []server {
 	const portDNS = 53
 	var out []server
 	for _, a := range j.scene.inv.Resolvers {
 		out = append(out, server{verdict.End{Addr: a}, program.L4{Proto: program.ProtoUDP, First: portDNS, Last: portDNS}})
 	}
+	known := map[string]bool{}
 	for _, p := range j.rules.Policies {
 		if p.Egress == nil {
 			continue
 		}
 		for _, r := range p.Egress.Rules {
 			for _, res := range r.Resolvers {
+				if known[res.Name] {
+					continue
+				}
+				known[res.Name] = true
 				for _, e := range j.resolverEnds(res) {
 					for _, l4 := range res.L4 {
 						out = append(out, server{e, l4})
@@ -283,8 +264,7 @@ func (j *judge) resolverEnds(r program.Resolver) []verdict.End {
 		case program.PeerSelector:
 			for i := range j.scene.inv.Workloads {
 				if w := &j.scene.inv.Workloads[i]; policytest.Meets(p.Selector, w) {
-					ends, _ := j.scene.find(w.Name)
-					out = append(out, ends...)
+					out = append(out, j.scene.ends[w.Name]...)
 				}
 			}
 		}

@@ -3,20 +3,23 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+
 	"go.yaml.in/yaml/v3"
 
-	"mpol/compiler/verdict"
+	"mpol/agent/config"
+	"mpol/internal/inventory"
+	"mpol/lang/check"
 )
 
 // fits reports whether a document fits a schema of docs/schemas.
@@ -39,7 +42,7 @@ func fits(t *testing.T, schema string, document any) bool {
 }
 
 // world is an inventory and a policy for tests of flows.
-func world(t *testing.T) *judge {
+func world(t testing.TB) *judge {
 	t.Helper()
 	folder := t.TempDir()
 	policy := filepath.Join(folder, "p.mpol")
@@ -72,7 +75,7 @@ names: [{workload: web-1, name: a.example.com, addresses: [198.51.100.4]}]
 			t.Fatal(err)
 		}
 	}
-	j, err := newJudge(streams{out: os.Stdout, err: os.Stderr}, []string{policy}, inventory)
+	j, err := newJudge(t.Context(), streams{out: io.Discard, err: io.Discard}, []string{policy}, inventory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,20 +114,14 @@ func TestFlows(t *testing.T) {
 		{`{"from":"203.0.113.1","to":"203.0.113.2","l4":"ip/47"}`, "allow   foreign"},
 	} {
 		t.Run(tt.flow, func(t *testing.T) {
-			f, err := parseFlow([]byte(tt.flow))
+			line, err := j.line(nil, []byte(tt.flow), 7)
 			if err != nil {
 				t.Fatal(err)
 			}
-			var b bytes.Buffer
-			w := bufio.NewWriter(&b)
-			if err := j.answer(w, f, 7); err != nil {
-				t.Fatal(err)
-			}
-			_ = w.Flush()
 			var v verdictLine
 			var in, out any
 			for _, err := range []error{
-				json.Unmarshal(b.Bytes(), &v), json.Unmarshal([]byte(tt.flow), &in), json.Unmarshal(b.Bytes(), &out),
+				json.Unmarshal(line, &v), json.Unmarshal([]byte(tt.flow), &in), json.Unmarshal(line, &out),
 			} {
 				if err != nil {
 					t.Fatal(err)
@@ -134,10 +131,11 @@ func TestFlows(t *testing.T) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 			if !fits(t, "flow", in) || !fits(t, "verdict", out) {
-				t.Errorf("%s and %s do not both fit their schemas", tt.flow, b.String())
+				t.Errorf("%s and %s do not both fit their schemas", tt.flow, line)
 			}
-			if len(f.ID) == 0 && string(v.ID) != "7" || len(f.ID) > 0 && string(v.ID) != string(f.ID) {
-				t.Errorf("the id is %s, that of the flow %s", v.ID, f.ID)
+			id, stated := in.(map[string]any)["id"]
+			if got := out.(map[string]any)["id"]; stated && got != id || !stated && got != 7. {
+				t.Errorf("the id is %v, that of the flow %v", got, id)
 			}
 		})
 	}
@@ -148,14 +146,26 @@ func TestNoFlows(t *testing.T) {
 	j := world(t)
 	for _, tt := range []struct{ flow, want string }{
 		{`{}`, `"from" is missing`},
-		{`[]`, `the line is an array, not an object`},
+		{`[]`, `column 1: expected an object, found a list`},
 		{`{"from":"web-1","to":"api-1"}`, `"l4" is missing`},
+		{`{"from":null,"to":"api-1"}`, `"from" is missing`},
+		{``, `the JSON text ends early`},
+		{`web-1 -> api-1`, `column 1: expected an object, found 'w'`},
+		{`{"from":"web-1" "to":"api-1"}`, `column 17: a comma or } is missing`},
+		{`{"from" "web-1"}`, `column 9: a colon is missing behind the key`},
+		{`{"from":"web-1",}`, `column 17: expected a string, found '}'`},
+		{`{"from":web-1}`, `column 9: expected a string, found 'w'`},
+		{`{"from":"über","to":7}`, `column 21: expected a string, found a number`},
+		{`{"from":"web\q"}`, `column 9: an escape in the string is none of JSON's`},
+		{"{\"from\":\"a\tb\"}", `column 11: a control character in a string; write it as \u0009`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","id":01}`, `column 49: not a number of JSON`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","http":{"method":"GET","path":"/","headers":[["a","b"} }`, `column 97: a comma or ] is missing`},
 		{`{"from":"web-1","to":"api-1","l4":"tcp/80"`, `the JSON text ends early`},
-		{`{"from":"web-1","to":"api-1","l4":"tcp/80"} {}`, `there is more than one JSON value`},
-		{`{"from":"web-1","to":"api-1","l4":"tcp/80","From":"x"}`, `unknown key "From"; did you mean "from"?`},
-		{`{"from":"web-1","to":"api-1","l4":"tcp/80","from":"x"}`, `the key "from" comes twice`},
-		{`{"from":"web-1","to":"api-1","l4":"tcp/80","method":"x"}`, `unknown field "method"`},
-		{`{"from":"web-1","to":"api-1","l4":"tcp/80","id":{}}`, `id is neither a string nor a number`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80"} {}`, `column 45: there is more than one JSON value`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","From":"x"}`, `column 44: unknown key "From"; did you mean "from"?`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","from":"x"}`, `column 44: the key "from" comes twice`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","method":"x"}`, `column 44: unknown key "method"`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","id":{}}`, `column 49: expected a string or a number, found an object`},
 		{"{\"from\":\"\xff\",\"to\":\"api-1\",\"l4\":\"tcp/80\"}", `not valid UTF-8`},
 		{`{"from":"web-2","to":"api-1","l4":"tcp/80"}`, `from: "web-2" is no workload, no address and not host; did you mean "web-1"?`},
 		{`{"from":"web-1","to":"api","l4":"tcp/80"}`, `to: "api" is no workload, no address and not host`},
@@ -171,15 +181,12 @@ func TestNoFlows(t *testing.T) {
 		{`{"from":"web-1","to":"api-1","l4":"icmp/8","dns":{"name":"x"}}`, `a question needs udp or tcp, not icmp/8`},
 		{`{"from":"web-1","to":"api-1","l4":"tcp/80","sni":"x","http":{"method":"GET","path":"/"}}`, `a flow holds http or sni, not both`},
 		{`{"from":"web-1","to":"api-1","l4":"tcp/80","http":{"method":"GET"}}`, `http needs a method and a path`},
-		{`{"from":"web-1","to":"api-1","l4":"tcp/80","http":{"method":"GET","path":"/","headers":[["a"]]}}`, `a header is a list of name and value, not of 1 texts`},
+		{`{"from":"web-1","to":"api-1","l4":"tcp/80","http":{"method":"GET","path":"/","headers":[["a"]]}}`, `column 89: a header is a list of name and value, not of 1 texts`},
 		{`{"from":"web-1","to":"api-1","l4":"tcp/80","grpc":"x"}`, `grpc "x" is no method; write package.Service/Method`},
 		{`{"from":"web-1","to":"node","l4":"udp/53","dns":{"name":"x","type":"ZZ"}}`, `dns.type "ZZ" is no type of records; write A, AAAA, TYPE65 or the like`},
 	} {
 		t.Run(tt.flow, func(t *testing.T) {
-			f, err := parseFlow([]byte(tt.flow))
-			if err == nil {
-				_, err = j.decide(f)
-			}
+			_, err := j.line(nil, []byte(tt.flow), 1)
 			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("error %v, want %s", err, tt.want)
 			}
@@ -187,41 +194,62 @@ func TestNoFlows(t *testing.T) {
 	}
 }
 
-// TestScenes reads inventories; what is read fits the schema, what does not fit is refused.
-func TestScenes(t *testing.T) {
-	for _, tt := range []struct{ text, want string }{
-		{"workloads: [{name: a, labels: {k: v}, addresses: [10.0.0.1]}]", ""},
-		{"{\"workloads\": [\n\t{\"name\": \"a\", \"addresses\": [\"10.0.0.1\"]}]}", ""},
-		{"host: {addresses: [192.0.2.1]}\nworkloads: [{name: svc}]\nresolvers: [192.0.2.53]\nnames: [{workload: svc, name: a.example, addresses: [198.51.100.1]}]", ""},
-		{"", "the file is empty; it needs workloads"},
-		{"{}", "neither workloads nor a host"},
-		{"--- {workloads: [{name: a, addresses: [10.0.0.1]}]}\n--- {}", "more than one YAML document; keep one"},
-		{"workloads:\n- {name: a, adresses: [10.0.0.1]}", "line 2: unknown key adresses"},
-		{"workloads:\n- {name: a}", `line 2: workload "a": it has no addresses, and there is no host whose it could share`},
-		{"workloads:\n- {addresses: [10.0.0.1]}", `line 2: workload "": it has no name`},
-		{"workloads:\n- {name: host, addresses: [10.0.0.1]}", `line 2: workload "host": the name has a meaning of its own; choose another`},
-		{"workloads:\n- {name: a, addresses: [10.0.0.1]}\n- {name: a, addresses: [10.0.0.2]}", `line 3: workload "a": there is another workload of this name`},
-		{"workloads:\n- {name: a, addresses: [10.0.0.1]}\n- {name: b, addresses: [10.0.0.1]}", `line 3: workload "b": the address 10.0.0.1 is already that of a`},
-		{"workloads:\n- {name: a, addresses: [10.0.0.1]}\n- {name: b, addresses: [\"::ffff:10.0.0.1\"]}", `line 3: workload "b": the address 10.0.0.1 is already that of a`},
-		{"workloads:\n- {name: a, addresses: [10.0.0.1]}\nnames:\n- {workload: b, name: a.example, addresses: [198.51.100.1]}", `line 4: name "a.example": there is no workload "b"; did you mean "a"?`},
-		{"workloads:\n- {name: a, addresses: [10.0.0.1]}\nnames:\n- {workload: a, name: \"a b\", addresses: [198.51.100.1]}", `line 4: name "a b": it is no DNS name`},
+// TestInventories: whatever may be an inventory fits the schema, the agent's configuration too.
+func TestInventories(t *testing.T) {
+	for _, text := range []string{
+		"workloads: [{name: a, labels: {k: v}, addresses: [10.0.0.1]}]",
+		"{\"workloads\": [\n\t{\"name\": \"a\", \"addresses\": [\"10.0.0.1\"]}]}",
+		"host: {addresses: [192.0.2.1]}\nworkloads: [{name: svc}]\nresolvers: [192.0.2.53]\nnames: [{workload: svc, name: a.example, addresses: [198.51.100.1]}]",
+		`workloads: [{name: a, addresses: [10.0.0.1], interface: veth1}, {name: b, cgroup: b}]
+uplinks: [eth0]
+node_addresses: [192.0.2.1]
+policies: [p]
+guardrails: [g]
+state: /s
+bpffs: /b
+cgroup_root: /c
+own_cgroup: mpol
+marks: {redirect: 1, loop: 2, upstream: 3}
+route_tables: {redirect: 1, loop: 2}
+resolvers: [192.0.2.53]
+search: [example.com]
+ttl: {min: 5s, max: 1h, grace: 30s}
+deny: drop
+dns_refusal: refused
+envoy: envoy
+listen: {dns: 1, l7_first: 2, l7_last: 3}
+events: {to: e, all: true}
+`,
 	} {
-		t.Run(tt.text, func(t *testing.T) {
-			_, err := parseScene([]byte(tt.text))
-			if tt.want != "" {
-				if err == nil || err.Error() != tt.want {
-					t.Errorf("error %v, want %s", err, tt.want)
-				}
-				return
-			}
-			var document any
-			if err := yaml.Unmarshal([]byte(strings.ReplaceAll(tt.text, "\t", " ")), &document); err != nil {
-				t.Fatal(err)
-			}
-			if err != nil || !fits(t, "inventory", document) {
-				t.Errorf("error %v, want none and that the schema fits", err)
-			}
-		})
+		inv, err := inventory.Parse([]byte(text))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if _, err := newScene(inv); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		var document any
+		if err := yaml.Unmarshal([]byte(strings.ReplaceAll(text, "\t", " ")), &document); err != nil || !fits(t, "inventory", document) {
+			t.Errorf("%s: error %v; it is to fit the schema", text, err)
+		}
+	}
+}
+
+// TestInventorySchema names every key of the agent's configuration, so that a new one is told.
+func TestInventorySchema(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs/schemas/inventory.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct{ Properties map[string]any }
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	for f := range reflect.TypeFor[config.Config]().Fields() {
+		if key := f.Tag.Get("yaml"); schema.Properties[key] == nil {
+			t.Errorf("the schema of inventories lacks %s", key)
+		}
 	}
 }
 
@@ -235,20 +263,22 @@ func FuzzFlow(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	sc, err := parseScene([]byte("workloads: [{name: a, addresses: [10.0.0.1]}]\nhost: {addresses: [192.0.2.1]}"))
+	inv, err := inventory.Parse([]byte("workloads: [{name: a, addresses: [10.0.0.1]}]\nhost: {addresses: [192.0.2.1]}"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	j := &judge{scene: sc}
-	j.rules.Inventory = sc.inv
-	j.eval = verdict.New(&j.rules)
+	sc, err := newScene(inv)
+	if err != nil {
+		f.Fatal(err)
+	}
+	j := newJudgeOf(&policies{module: &check.Module{}}, sc)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		flow, err := parseFlow(text)
-		if err == nil {
-			err = j.answer(bufio.NewWriter(&bytes.Buffer{}), flow, 1)
-		}
-		if err != nil && strings.Contains(err.Error(), "\n") {
+		out, err := j.line(nil, text, 1)
+		switch {
+		case err != nil && strings.Contains(err.Error(), "\n"):
 			t.Errorf("flow %q: the error %q, want one line", text, err)
+		case err == nil && (!json.Valid(text) || !json.Valid(out)):
+			t.Errorf("flow %q has the verdict %q, and both must be JSON", text, out)
 		}
 	})
 }

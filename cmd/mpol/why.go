@@ -14,6 +14,8 @@ import (
 	"mpol/compiler/policytest"
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
+	"mpol/lang/check"
+	"mpol/lang/diag"
 )
 
 func newWhy(s streams) *cobra.Command {
@@ -31,14 +33,14 @@ the rules that would allow the flow come last.`,
 			return nil
 		},
 	}
-	inventory := c.Flags().String("inventory", "", "YAML or JSON file with workloads, host and names (required)")
-	c.RunE = func(_ *cobra.Command, args []string) error {
+	inventory := addInventory(c, "where the ends of flows are found (required)")
+	c.RunE = func(c *cobra.Command, args []string) error {
 		last := len(args) - 1
 		f, err := parseFlow([]byte(args[last]))
 		if err != nil {
 			return fmt.Errorf("flow: %w", err)
 		}
-		j, err := newJudge(s, args[:last], *inventory)
+		j, err := newJudge(c.Context(), s, args[:last], *inventory)
 		if err != nil {
 			return err
 		}
@@ -46,6 +48,7 @@ the rules that would allow the flow come last.`,
 		if err != nil {
 			return fmt.Errorf("flow: %w", err)
 		}
+		j.spans = spans(j.set.module)
 		var b bytes.Buffer
 		for i, w := range distinct(ways) {
 			if i > 0 {
@@ -57,6 +60,22 @@ the rules that would allow the flow come last.`,
 		return err
 	}
 	return c
+}
+
+// spans returns the whole rules by the places where they begin.
+func spans(m *check.Module) map[string]diag.Span {
+	out := map[string]diag.Span{}
+	for _, p := range m.Policies {
+		for _, b := range []*check.Block{p.Ingress, p.Egress} {
+			if b == nil {
+				continue
+			}
+			for _, r := range b.Rules {
+				out[r.PlaceSpan.String()] = r.Span
+			}
+		}
+	}
+	return out
 }
 
 // distinct returns the ways that have a verdict of their own.
@@ -108,7 +127,7 @@ func (j *judge) explain(b io.Writer, w way) {
 
 func (j *judge) tiers(b io.Writer, f verdict.Flow, d program.Direction, h verdict.Half) {
 	decided := j.rules.Source(h.Rule).Tier
-	for _, step := range policytest.Walk(&j.rules, f, d) {
+	for _, step := range policytest.Walk(j.rules, f, d) {
 		fmt.Fprintf(b, "  tier %s (order %d, default %s)\n", step.Tier.Name, step.Tier.Order, step.Tier.Default)
 		for _, p := range step.Policies {
 			mark := ""
@@ -127,7 +146,7 @@ func (j *judge) tiers(b io.Writer, f verdict.Flow, d program.Direction, h verdic
 	if h.Allow {
 		return
 	}
-	for _, text := range policytest.Near(&j.rules, f, d) {
+	for _, text := range policytest.Near(j.rules, f, d) {
 		fmt.Fprintf(b, "  near: %s\n", text)
 	}
 }
@@ -165,7 +184,7 @@ func (j *judge) rule(b io.Writer, r policytest.RuleStep, proto uint8, d program.
 // lineText returns the text of a rule, as far as it stands on its first line.
 func (j *judge) lineText(s program.Source) string {
 	span, ok := j.spans[s.String()]
-	file := j.text[s.File]
+	file := j.set.text(s.File)
 	if !ok || span.End.Offset > len(file) {
 		return s.Name
 	}

@@ -74,11 +74,16 @@ var importTable = []row{
 	// What a node cannot enforce is said on the author's machine too, whatever its operating system.
 	{pkg: "agent/enforceable", ours: []string{"compiler/program", "lang/check", "lang/diag"}, pure: true},
 	{pkg: "agent/...", ours: []string{"*"}, third: []string{fsnotify, netlink, sys, yaml}},
-	// Two packages that the verbs and the agent share: how a folder of policies is found and read.
+	// What the verbs share with each other, and in part with the agent: how a folder of policies is
+	// found and read, and who takes part.
 	{pkg: "internal/source"},
 	{
 		pkg:  "internal/policyset",
 		ours: []string{"compiler/guard", "internal/source", "lang", "lang/check", "lang/diag"},
+	},
+	{
+		pkg:  "internal/inventory",
+		ours: []string{"agent/config", "compiler/program", "lang/diag"}, third: []string{yaml},
 	},
 	{pkg: "internal/archtest", leaf: true},
 	{pkg: "internal/testgate", leaf: true},
