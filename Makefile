@@ -9,7 +9,7 @@ export LC_ALL := C
 
 C := $(wildcard bpf/*.c bpf/*.h bpf/*/*.c bpf/*/*.h)
 SCRIPTS := $(wildcard scripts/*) .ci/run
-FUZZTIME ?= 30s
+FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## list the targets
@@ -40,8 +40,12 @@ bench-author: build ## measure the authors' verbs alone
 	@go run ./e2e/bench -part author
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (30s)
+fuzz: ## run every fuzz target for FUZZTIME (60s)
 	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: fuzz-short
+fuzz-short: ## run every fuzz target for ten seconds, as CI does
+	@scripts/fuzz 10s
 
 .PHONY: generate
 generate: ## compile the datapath and write its Go face (clang-19)

@@ -158,11 +158,17 @@ func TestNesting(t *testing.T) {
 // FuzzParse looks for a panic, for spans outside of the text, and for text that is lost: every byte
 // that is no white space is in a token of the tree, in a comment, or the file has an error.
 func FuzzParse(f *testing.F) {
-	text, err := os.ReadFile("../policies/examples/shop/shop.mpol")
-	if err != nil {
-		f.Fatal(err)
+	examples, err := filepath.Glob("../policies/examples/*/*.mpol")
+	if err != nil || len(examples) == 0 {
+		f.Fatalf("no examples: %v", err)
 	}
-	f.Add(string(text))
+	for _, path := range examples {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
 	for _, path := range []string{"testdata", "check/testdata"} {
 		archives, err := filepath.Glob(path + "/*.txtar")
 		if err != nil {

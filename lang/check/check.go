@@ -104,7 +104,8 @@ func (c *checker) module() *Module {
 	if !c.memory.acyclic {
 		before := len(c.diags)
 		c.cycles()
-		c.memory.acyclic = len(c.diags) == before
+		// What a failed name fails is marked anew each time.
+		c.memory.acyclic = len(c.diags) == before && !slices.ContainsFunc(c.symbols, func(s *symbol) bool { return s.failed })
 	}
 	c.resolveTiers(m)
 	c.resolveAll()

@@ -71,6 +71,9 @@ func TestMemory(t *testing.T) {
 	edit("log.mpol", "b: allow", "b: audit allow")
 	edit("log.mpol", "b: audit allow", "a: allow")
 	edit("log.mpol", "a: allow to world on tcp/400-500", "")
+	edit("net.mpol", "cidrs corp", "domains a = \"0\", b\ndomains b\ncidrs corp")
+	compare("no change of a file with mistakes", check.Options{})
+	edit("net.mpol", "domains a = \"0\", b\ndomains b\n", "")
 	delete(texts, "more.mpol")
 	compare("removing a file", check.Options{})
 }

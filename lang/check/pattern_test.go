@@ -3,12 +3,42 @@
 package check
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
+	"mpol/lang"
 )
+
+// stringsOf returns every string of the examples and of the goldens, once.
+func stringsOf(f *testing.F) []string {
+	f.Helper()
+	var texts []string
+	for _, pattern := range []string{"../../policies/examples/*/*.mpol", "testdata/*.txtar"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			f.Fatalf("%s: %d files, %v", pattern, len(paths), err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			tokens, _ := lang.Scan(path, text)
+			for _, t := range tokens {
+				if lang.IsString(t) {
+					texts = append(texts, lang.Text(t))
+				}
+			}
+		}
+	}
+	slices.Sort(texts)
+	return slices.Compact(texts)
+}
 
 // FuzzNamePattern: canonical text is its own canonical text, and two patterns that match one name
 // meet.
@@ -21,6 +51,10 @@ func FuzzNamePattern(f *testing.F) {
 		{"*a*", "a", "a"},
 	} {
 		f.Add(seed[0], seed[1], seed[2])
+	}
+	texts := stringsOf(f)
+	for i := 2; i < len(texts); i++ {
+		f.Add(texts[i-2], texts[i-1], texts[i])
 	}
 	f.Fuzz(func(t *testing.T, a, b, name string) {
 		var patterns []program.NamePattern
@@ -54,6 +88,9 @@ func FuzzNamePattern(f *testing.F) {
 func FuzzPathPattern(f *testing.F) {
 	for _, seed := range []string{"/", "/a/b/", "/a//b", "/%41", "/%c3%a9", "/%C3%A9", "/a;b", "/.", "/a b", "/%2f", "a", "/a?b", "/~x", "/a|b", "/[", "/é"} {
 		f.Add(seed)
+	}
+	for _, text := range stringsOf(f) {
+		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		p, fault, _ := parsePath(text)

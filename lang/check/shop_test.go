@@ -5,6 +5,7 @@ package check_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,17 @@ func TestLongChain(t *testing.T) {
 // FuzzCheck looks for a panic, for a module beside an error, and for a result that differs the
 // second time.
 func FuzzCheck(f *testing.F) {
-	f.Add(string(shop(f)))
+	examples, err := filepath.Glob("../../policies/examples/*/*.mpol")
+	if err != nil || len(examples) == 0 {
+		f.Fatalf("no examples: %v", err)
+	}
+	for _, path := range examples {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
 	for _, text := range goldenInputs(f) {
 		f.Add(text)
 	}
