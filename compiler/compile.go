@@ -11,41 +11,26 @@ import (
 // Compile makes the program of a module for an inventory. The program is nil when a diagnostic is
 // an error; otherwise there may be warnings.
 func Compile(m *check.Module, inv program.Inventory) (*program.Program, diag.List) {
-	c := newCompilation(m, inv)
-	c.checkInventory()
-	certain := !c.diags.HasErrors()
-	c.checkLimits()
-	if certain {
-		c.lower()
-	}
-	c.diags.Sort(m.Files)
-	if c.diags.HasErrors() {
-		return nil, c.diags
-	}
-	return &program.Program{Rules: c.rules, Tables: c.tables}, c.diags
+	return new(Memory).Compile(m, inv)
 }
 
 // Resolve makes the rules of a module for an inventory, numbered but not lowered.
 func Resolve(m *check.Module, inv program.Inventory) program.Rules {
-	return newCompilation(m, inv).rules
+	return new(Memory).compilation(m, inv).rules
 }
 
 // compilation is one run of Compile.
 type compilation struct {
-	module *check.Module
-	rules  program.Rules
-	places []place // by RuleID
-	diags  diag.List
+	*Memory
+	module   *check.Module
+	policies []*policy
+	rules    program.Rules
+	ids      map[string]program.RuleID // by key, nil until it is asked for
+	diags    diag.List
 
 	space  *space
 	scopes []*scope // of c.tables.Tables, at the same indexes
 	tables program.Tables
-}
-
-// place is where a RuleID stands; rule is nil for a default.
-type place struct {
-	span diag.Span
-	rule *check.Rule
 }
 
 // lower fills in c.tables as far as there is no error.

@@ -3,6 +3,7 @@
 package compiler
 
 import (
+	"cmp"
 	"slices"
 
 	"mpol/compiler/program"
@@ -11,20 +12,19 @@ import (
 // governing finds the policies that select a workload. A policy whose selector asks for one value of
 // a label is only looked at for workloads with that label.
 type governing struct {
-	rules   *program.Rules
-	byLabel map[program.Label][]int
-	rest    []int
+	byLabel map[program.Label][]*policy
+	rest    []*policy
 }
 
-func newGoverning(rules *program.Rules) *governing {
-	g := &governing{rules: rules, byLabel: make(map[program.Label][]int)}
-	for i := range rules.Policies {
-		asked := asksLabel(rules.Policies[i].Subject.Selector)
+func newGoverning(policies []*policy) *governing {
+	g := &governing{byLabel: make(map[program.Label][]*policy)}
+	for _, p := range policies {
+		asked := asksLabel(p.Subject.Selector)
 		for _, l := range asked {
-			g.byLabel[l] = append(g.byLabel[l], i)
+			g.byLabel[l] = append(g.byLabel[l], p)
 		}
 		if asked == nil {
-			g.rest = append(g.rest, i)
+			g.rest = append(g.rest, p)
 		}
 	}
 	return g
@@ -52,15 +52,14 @@ func asksLabel(s *program.Selector) []program.Label {
 
 // of returns the policies that have a block for verdicts in a direction and select a workload with
 // the given labels, in file order.
-func (g *governing) of(labels []program.Label, d program.Direction) []int {
+func (g *governing) of(labels []program.Label, d program.Direction) []*policy {
 	candidates := slices.Clone(g.rest)
 	for _, l := range labels {
 		candidates = append(candidates, g.byLabel[l]...)
 	}
-	slices.Sort(candidates)
-	return slices.DeleteFunc(slices.Compact(candidates), func(i int) bool {
-		p := &g.rules.Policies[i]
-		return p.Audit || !decides(p.Block(d)) || !p.Subject.All && (p.Subject.Selector == nil || !meets(labels, p.Subject.Selector))
+	slices.SortFunc(candidates, func(a, b *policy) int { return cmp.Compare(a.index, b.index) })
+	return slices.DeleteFunc(slices.Compact(candidates), func(p *policy) bool {
+		return p.Audit || !decides(p.content.Block(d)) || !p.Subject.All && (p.Subject.Selector == nil || !meets(labels, p.Subject.Selector))
 	})
 }
 
@@ -71,21 +70,20 @@ func decides(b *program.Block) bool {
 
 // reachable returns those of some policies that can be asked: nothing behind the first tier that has
 // a default of its own and in which no rule passes ever is.
-func reachable(rules *program.Rules, d program.Direction, policies []int) []int {
+func reachable(tiers []program.Tier, d program.Direction, policies []*policy) []*policy {
 	passes := make(map[int]bool)
 	for _, p := range policies {
-		passes[rules.Policies[p].Tier] = passes[rules.Policies[p].Tier] ||
-			slices.ContainsFunc(rules.Policies[p].Block(d).Rules, func(r program.Rule) bool {
-				return r.Action == program.Pass && !r.Audit
-			})
+		passes[p.Tier] = passes[p.Tier] || slices.ContainsFunc(p.content.Block(d).Rules, func(r program.Rule) bool {
+			return r.Action == program.Pass && !r.Audit
+		})
 	}
-	last := len(rules.Tiers)
+	last := len(tiers)
 	for t := range passes {
-		if rules.Tiers[t].Default != program.Pass && !passes[t] {
+		if tiers[t].Default != program.Pass && !passes[t] {
 			last = min(last, t)
 		}
 	}
-	return slices.DeleteFunc(policies, func(p int) bool { return rules.Policies[p].Tier > last })
+	return slices.DeleteFunc(policies, func(p *policy) bool { return p.Tier > last })
 }
 
 func hasSame(ps program.Peers) bool {
@@ -114,12 +112,12 @@ func sameAs(peers []program.Peer, labels []program.Label) []program.Peer {
 }
 
 // sameLabels returns those of some labels for which a "same" of the policies asks.
-func sameLabels(rules *program.Rules, d program.Direction, policies []int, labels []program.Label) []program.Label {
+func sameLabels(d program.Direction, policies []*policy, labels []program.Label) []program.Label {
 	var out []program.Label
 	for _, l := range labels {
 		asks := func(p program.Peer) bool { return p.Kind == program.PeerSame && p.Key == l.Key }
-		if slices.ContainsFunc(policies, func(p int) bool {
-			return slices.ContainsFunc(rules.Policies[p].Block(d).Rules, func(r program.Rule) bool {
+		if slices.ContainsFunc(policies, func(p *policy) bool {
+			return slices.ContainsFunc(p.content.Block(d).Rules, func(r program.Rule) bool {
 				return !r.Audit && (slices.ContainsFunc(r.Peers.Include, asks) || slices.ContainsFunc(r.Peers.Except, asks))
 			})
 		}) {

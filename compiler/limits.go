@@ -48,34 +48,18 @@ func (c *compilation) checkInventory() {
 	}
 }
 
-// checkLimits reports what verdicts cannot express, and what this version does not do.
-func (c *compilation) checkLimits() {
-	c.checkSupported()
+// checkTiers reports more tiers than verdicts can express.
+func (c *compilation) checkTiers() {
 	if len(c.rules.Tiers) > (rankDefault-1)/ranksATier {
 		c.diags.Add(diag.Diagnostic{Code: CodeTooMany, Summary: fmt.Sprintf("%d tiers are more than 63", len(c.rules.Tiers))})
 	}
-	for i := range c.rules.Policies {
-		for _, d := range []program.Direction{program.Egress, program.Ingress} {
-			b := c.rules.Policies[i].Block(d)
-			for j := range len(rulesOf(b)) {
-				c.checkRule(&b.Rules[j], d)
-			}
-		}
-	}
-}
-
-func rulesOf(b *program.Block) []program.Rule {
-	if b == nil {
-		return nil
-	}
-	return b.Rules
 }
 
 // checkRule reports a rule that cannot be lowered.
-func (c *compilation) checkRule(r *program.Rule, d program.Direction) {
-	rule := c.places[r.ID].rule
+func (p *policy) checkRule(r *program.Rule, d program.Direction) {
+	rule := p.place(r.ID).rule
 	add := func(code diag.Code, span diag.Span, help, format string, args ...any) {
-		c.diags.Add(diag.Diagnostic{Code: code, Span: span, Summary: fmt.Sprintf(format, args...), Help: help})
+		p.diags.Add(diag.Diagnostic{Code: code, Span: span, Summary: fmt.Sprintf(format, args...), Help: help})
 	}
 	if d == program.Ingress && hasDomain(r.Peers) {
 		add(diag.DomainIngress, rule.PeersSpan, "", "a domain is a peer in egress only")
@@ -89,7 +73,7 @@ func (c *compilation) checkRule(r *program.Rule, d program.Direction) {
 		return
 	}
 	if r.L7.Kind == program.L7DNS {
-		c.checkDNS(r, d, add)
+		p.checkDNS(r, d, add)
 		return
 	}
 	ports := 0
@@ -107,8 +91,8 @@ func (c *compilation) checkRule(r *program.Rule, d program.Direction) {
 }
 
 // checkDNS: questions are judged in egress, at port 53, for servers with an address.
-func (c *compilation) checkDNS(r *program.Rule, d program.Direction, add func(diag.Code, diag.Span, string, string, ...any)) {
-	rule := c.places[r.ID].rule
+func (p *policy) checkDNS(r *program.Rule, d program.Direction, add func(diag.Code, diag.Span, string, string, ...any)) {
+	rule := p.place(r.ID).rule
 	if d == program.Ingress {
 		add(diag.NotSupported, rule.PlaceSpan, "", "a dns part in ingress is not supported yet")
 	}

@@ -3,10 +3,12 @@
 package compiler
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"mpol/compiler/program"
+	"mpol/lang/check"
 	"mpol/lang/diag"
 )
 
@@ -15,15 +17,15 @@ const maxL7Ports = 1024
 
 // lint warns of rules that the DNS proxy, which owns port 53 of its subjects, leaves nothing of there.
 func (c *compilation) lint() {
-	seen := make(map[program.RuleID]bool)
+	seen := make(map[*check.Rule]bool)
 	for _, s := range c.scopes {
 		for _, r := range s.rules {
-			if !s.proxied || seen[r.ID] || r.L7 == nil || r.L7.Kind == program.L7DNS || !coversPort(r.Rule, program.ProtoTCP, portDNS) {
+			if !s.proxied || seen[r.place().rule] || r.L7 == nil || r.L7.Kind == program.L7DNS || !coversPort(r.Rule, program.ProtoTCP, portDNS) {
 				continue
 			}
-			seen[r.ID] = true
+			seen[r.place().rule] = true
 			c.diags.Add(diag.Diagnostic{
-				Code: CodeDNSPort, Severity: diag.Warning, Span: c.places[r.ID].rule.L4Span,
+				Code: CodeDNSPort, Severity: diag.Warning, Span: r.place().rule.L4Span,
 				Summary: fmt.Sprintf("tcp/53 of this subject goes to the DNS proxy and cannot be judged as %s: there it is denied", r.L7.Kind),
 				Help:    "leave port 53 out: tcp/1-52, tcp/54-65535",
 			})
@@ -31,23 +33,43 @@ func (c *compilation) lint() {
 	}
 }
 
-// id finds the number of a rule's key.
-func (c *compilation) id(key string) int {
-	return slices.IndexFunc(c.rules.Sources, func(s program.Source) bool { return s.Key == key })
+// find returns the RuleID of a key.
+func (c *compilation) find(key string) program.RuleID {
+	if c.ids == nil {
+		c.ids = make(map[string]program.RuleID, len(c.rules.Sources))
+		for i, s := range c.rules.Sources {
+			c.ids[s.Key] = program.RuleID(i)
+		}
+	}
+	return c.ids[key]
+}
+
+// span returns where a RuleID stands.
+func (c *compilation) span(id program.RuleID) diag.Span {
+	behind, _ := slices.BinarySearchFunc(c.policies, id, func(p *policy, id program.RuleID) int { return cmp.Compare(p.base, id) })
+	if behind > 0 {
+		if p := c.policies[behind-1]; int(id-p.base) <= len(p.places) {
+			return p.place(id - p.base).span
+		}
+	}
+	if c.module.Default == nil {
+		return diag.Span{}
+	}
+	return c.module.Default.Span
 }
 
 // halvesMixed reports two halves of one flow that ask for different kinds, so that it is denied. It
 // hangs on who is in the inventory, and so is no error: a new workload must not stop a policy.
 func (c *compilation) halvesMixed(egress, ingress program.Verdict) {
 	first, second := egress, ingress
-	other, at := c.id(first.Rule), c.id(second.Rule)
+	other, at := c.find(first.Rule), c.find(second.Rule)
 	if at < other {
 		first, second, other, at = second, first, at, other
 	}
 	c.diags.Add(diag.Diagnostic{
-		Code: diag.L7Mixed, Severity: diag.Warning, Span: c.places[at].span,
+		Code: diag.L7Mixed, Severity: diag.Warning, Span: c.span(at),
 		Summary: fmt.Sprintf("this side of a flow asks for %s where the other side asks for %s: the flow is denied", second.L7, first.L7),
 		Help:    "ask for one kind on both sides, or part them by ports",
-		Related: []diag.Related{{Span: c.places[other].span, Summary: "the other side"}},
+		Related: []diag.Related{{Span: c.span(other), Summary: "the other side"}},
 	})
 }

@@ -65,7 +65,7 @@ func (c *compilation) tooManyNames(s *scope) {
 		}
 	}
 	c.diags.Add(diag.Diagnostic{
-		Code: CodeNameSets, Span: c.places[last.ID].rule.PeersSpan,
+		Code: CodeNameSets, Span: last.place().rule.PeersSpan,
 		Summary: fmt.Sprintf("the domain peers of the %s overlap in more than %d combinations", s.lineage, maxNameSets),
 		Help:    "join patterns of rules with the same ports in one `domains` name",
 	})

@@ -15,46 +15,105 @@ import (
 // keyDefault is the key and the name of the program's default.
 const keyDefault = "default"
 
-// newCompilation resolves the module's rules and numbers them in file order.
-func newCompilation(m *check.Module, inv program.Inventory) *compilation {
-	c := &compilation{module: m}
-	c.rules = program.Rules{
-		Default: program.Deny, Tiers: m.Tiers, Policies: make([]program.Policy, 0, len(m.Policies)), Inventory: inv,
+// policy is a policy of the module with what it becomes. It never changes once it is resolved, but for
+// its place in the program.
+type policy struct {
+	*check.Policy
+	passes [2]bool // by direction: some rule passes on
+
+	// content is the policy as a program has it, but that its RuleIDs count from 1, nil until it is
+	// resolved; sources and places are those of its RuleIDs, in file order.
+	content *program.Policy
+	sources []program.Source
+	places  []place
+	diags   diag.List // what cannot be lowered in it
+
+	index    int             // among the policies of the program
+	base     program.RuleID  // how much greater its RuleIDs are in the program
+	numbered *program.Policy // content with those, nil until they are known
+}
+
+// place is where a RuleID stands; rule is nil for a default.
+type place struct {
+	span diag.Span
+	rule *check.Rule
+}
+
+// resolution is what Memory knows of policies. It holds as long as tiers and passes do.
+type resolution struct {
+	tiers    []program.Tier
+	passes   [][2]bool // by tier and direction: some rule passes on
+	policies map[*check.Policy]*policy
+	rules    program.Rules // of the last program, its inventory left out
+	last     []*policy     // of rules
+}
+
+// resolve brings the policies of a module up to date and returns them in file order.
+func (m *Memory) resolve(module *check.Module) []*policy {
+	all := make([]*policy, len(module.Policies))
+	passes := make([][2]bool, len(module.Tiers))
+	for i, source := range module.Policies {
+		p := m.policies[source]
+		if p == nil {
+			p = newPolicy(source)
+		}
+		for d := range p.passes {
+			passes[p.Tier][d] = passes[p.Tier][d] || p.passes[d]
+		}
+		all[i] = p
 	}
+	if !slices.Equal(m.tiers, module.Tiers) || !slices.Equal(m.passes, passes) {
+		for i, source := range module.Policies {
+			all[i] = newPolicy(source)
+		}
+	}
+	m.tiers, m.passes = module.Tiers, passes
+	m.policies = make(map[*check.Policy]*policy, len(all))
+	for i, p := range all {
+		m.policies[p.Policy], p.index = p, i
+		if p.content == nil {
+			p.resolve(m.tiers[p.Tier], passes[p.Tier])
+		}
+	}
+	return all
+}
+
+func newPolicy(source *check.Policy) *policy {
+	p := &policy{Policy: source}
+	for d, b := range p.blocks() {
+		p.passes[d] = b != nil && slices.ContainsFunc(b.Rules, func(r *check.Rule) bool { return r.Action == program.Pass })
+	}
+	return p
+}
+
+// blocks are by direction.
+func (p *policy) blocks() []*check.Block {
+	return []*check.Block{program.Egress: p.Egress, program.Ingress: p.Ingress}
+}
+
+// resolve fills p in for its tier, in which some rule of a direction passes on or none does.
+func (p *policy) resolve(tier program.Tier, passes [2]bool) {
+	p.content = &program.Policy{Name: p.Name, Tier: p.Tier, Subject: p.Subject, Audit: p.Audit}
 	var ids []numbered
-	var span diag.Span
-	if m.Default != nil {
-		c.rules.Default, span = m.Default.Action, m.Default.Span
+	p.content.Ingress = p.block(program.Ingress, p.Ingress, tier, passes, &ids)
+	p.content.Egress = p.block(program.Egress, p.Egress, tier, passes, &ids)
+	slices.SortStableFunc(ids, func(a, b numbered) int {
+		return cmp.Compare(a.place.span.Start.Offset, b.place.span.Start.Offset)
+	})
+	for i, n := range ids {
+		*n.id = program.RuleID(i + 1)
+		s := n.place.span
+		n.source.File, n.source.Line, n.source.Column = s.File, s.Start.Line, s.Start.Column
+		p.sources, p.places = append(p.sources, n.source), append(p.places, n.place)
 	}
-	ids = append(ids, numbered{&c.rules.DefaultRule, program.Source{Key: keyDefault, Name: keyDefault}, place{span: span}})
-	passes := passing(m)
-	for _, p := range m.Policies {
-		q := program.Policy{Name: p.Name, Tier: p.Tier, Subject: p.Subject, Audit: p.Audit}
-		q.Ingress = resolveBlock(m, p, program.Ingress, p.Ingress, passes, &ids)
-		q.Egress = resolveBlock(m, p, program.Egress, p.Egress, passes, &ids)
-		c.rules.Policies = append(c.rules.Policies, q)
-	}
-	c.number(ids)
-	return c
-}
-
-// side is one direction of a tier.
-type side struct {
-	tier      int
-	direction program.Direction
-}
-
-// passing returns the sides in which some rule passes on.
-func passing(m *check.Module) map[side]bool {
-	out := make(map[side]bool)
-	for _, p := range m.Policies {
-		for d, b := range []*check.Block{program.Egress: p.Egress, program.Ingress: p.Ingress} {
-			if b != nil && slices.ContainsFunc(b.Rules, func(r *check.Rule) bool { return r.Action == program.Pass }) {
-				out[side{p.Tier, program.Direction(d)}] = true
+	p.checkSupported()
+	for _, d := range []program.Direction{program.Egress, program.Ingress} {
+		if b := p.content.Block(d); b != nil {
+			for i := range b.Rules {
+				p.checkRule(&b.Rules[i], d)
 			}
 		}
 	}
-	return out
 }
 
 // numbered is a rule or default that wants a RuleID.
@@ -64,46 +123,24 @@ type numbered struct {
 	place  place
 }
 
-func (c *compilation) number(ids []numbered) {
-	file := make(map[string]int)
-	for i, f := range c.module.Files {
-		file[f] = i
-	}
-	slices.SortStableFunc(ids, func(a, b numbered) int {
-		x, y := a.place.span, b.place.span
-		return cmp.Or(cmp.Compare(file[x.File], file[y.File]), cmp.Compare(x.Start.Offset, y.Start.Offset))
-	})
-	c.rules.Sources, c.places = make([]program.Source, 1, len(ids)+1), make([]place, 1, len(ids)+1)
-	for _, n := range ids {
-		*n.id = program.RuleID(len(c.places))
-		s := n.place.span
-		n.source.File, n.source.Line, n.source.Column = s.File, s.Start.Line, s.Start.Column
-		c.rules.Sources = append(c.rules.Sources, n.source)
-		c.places = append(c.places, n.place)
-	}
-}
-
-func resolveBlock(
-	m *check.Module, p *check.Policy, d program.Direction, b *check.Block, passes map[side]bool, ids *[]numbered,
-) *program.Block {
+func (p *policy) block(d program.Direction, b *check.Block, tier program.Tier, passes [2]bool, ids *[]numbered) *program.Block {
 	if b == nil {
 		return nil
 	}
 	block := &program.Block{Rules: make([]program.Rule, len(b.Rules))}
-	tier := m.Tiers[p.Tier]
 	end := func(id *program.RuleID, name, tier string) {
 		*ids = append(*ids, numbered{
-			id, program.Source{Key: fmt.Sprintf("%s.%s:%s", p.Name, d, name), Name: name, Tier: tier}, place{span: b.Span},
+			id, program.Source{Key: p.Name + "." + d.String() + ":" + name, Name: name, Tier: tier}, place{span: b.Span},
 		})
 	}
 	end(&block.Default, tier.Name+".default", tier.Name)
-	if tier.Default != program.Pass && passes[side{p.Tier, d}] {
+	if tier.Default != program.Pass && passes[d] {
 		end(&block.Ungranted, "ungranted", "")
 	}
 	for i, r := range b.Rules {
-		name := fmt.Sprintf("%s.%s#%d", p.Name, d, i+1)
-		if r.Label != "" {
-			name = p.Name + "." + r.Label
+		name := p.Name + "." + r.Label
+		if r.Label == "" {
+			name = fmt.Sprintf("%s.%s#%d", p.Name, d, i+1)
 		}
 		block.Rules[i] = program.Rule{
 			Action: r.Action, Peers: r.Peers, L4: r.L4, L7: r.L7, Log: r.Log, Reject: r.Reject, Audit: r.Audit,
@@ -119,6 +156,12 @@ func resolveBlock(
 	}
 	return block
 }
+
+// place says where a rule of p stands, by the RuleID that it has in p.
+func (p *policy) place(id program.RuleID) place { return p.places[id-1] }
+
+// key is that of a rule of p.
+func (p *policy) key(id program.RuleID) string { return p.sources[id-1].Key }
 
 // resolvers returns those that answer for the domain peers of an allow.
 func resolvers(b *check.Block, r *check.Rule) []program.Resolver {

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,7 +32,7 @@ const (
 // scope is what a set of policies says in one direction: the content of one table.
 type scope struct {
 	direction program.Direction
-	policies  []int // in file order
+	policies  []*policy // in file order
 	tiers     []scopeTier
 	rules     []*scopeRule // of the tiers, in file order
 	// end is the verdict behind the last tier.
@@ -64,9 +63,10 @@ type scopeTier struct {
 // scopeRule is a rule at its place in a scope.
 type scopeRule struct {
 	*program.Rule
-	key   string // of its source
-	tier  int    // index into Rules.Tiers
-	order int    // among the rules of the scope
+	policy *policy
+	key    string // of its source
+	tier   int    // index into Rules.Tiers
+	order  int    // among the rules of the scope
 	// list and resolvers are indexes into scope.lists, -1 for none.
 	list, resolvers int
 	// domains are the domain peers of an allow, each less what the rule takes away.
@@ -92,42 +92,52 @@ type class struct {
 
 // newScope collects the tiers of some policies, all of which can be reached, for subjects with the
 // given labels as far as "same" asks for them.
-func newScope(rules *program.Rules, d program.Direction, policies []int, labels []program.Label) *scope {
+func newScope(rules *program.Rules, d program.Direction, policies []*policy, labels []program.Label) *scope {
 	s := &scope{direction: d, policies: policies, answerers: rules.Inventory.Resolvers}
-	byTier := make(map[int][]*program.Block)
-	for _, p := range policies {
-		t := rules.Policies[p].Tier
-		byTier[t] = append(byTier[t], rules.Policies[p].Block(d))
-	}
 	s.end = program.Verdict{Allow: rules.Default == program.Allow, Rank: rankDefault, Rule: keyDefault}
-	first := program.RuleID(math.MaxUint32) // where the first block stands that governs
+	byTier := make(map[int][]*policy)
+	governed := false
+	for _, p := range policies {
+		byTier[p.Tier] = append(byTier[p.Tier], p)
+		if b := p.content.Block(d); !governed && rules.Tiers[p.Tier].Default != program.Pass {
+			governed = true
+			s.end = program.Verdict{Rank: rankUngranted}
+			if b.Ungranted != 0 {
+				s.end.Rule = p.key(b.Ungranted)
+			}
+		}
+	}
 	for t := range rules.Tiers {
 		if len(byTier[t]) == 0 {
 			continue
 		}
-		st := scopeTier{index: t, defaults: rules.Tiers[t].Default, defaultRule: rules.Source(byTier[t][0].Default).Key}
-		for _, b := range byTier[t] {
-			st.add(rules, t, b, labels)
-			if st.defaults != program.Pass && b.Default < first {
-				first = b.Default
-				s.end = program.Verdict{Rank: rankUngranted, Rule: rules.Source(b.Ungranted).Key}
-			}
+		first := byTier[t][0]
+		st := scopeTier{index: t, defaults: rules.Tiers[t].Default, defaultRule: first.key(first.content.Block(d).Default)}
+		for _, p := range byTier[t] {
+			st.add(p, d, labels)
 		}
-		slices.SortFunc(st.rules, func(a, b *scopeRule) int { return cmp.Compare(a.ID, b.ID) })
 		s.tiers = append(s.tiers, st)
 		s.rules = append(s.rules, st.rules...)
 	}
-	slices.SortFunc(s.rules, func(a, b *scopeRule) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(s.rules, inFileOrder)
 	for i, r := range s.rules {
 		r.order = i
 	}
 	s.collectPeers()
-	s.name(rules, labels)
+	s.name(labels)
 	return s
 }
 
-// add takes the rules of a block but for those that only report.
-func (t *scopeTier) add(rules *program.Rules, tier int, b *program.Block, labels []program.Label) {
+// place says where r stands.
+func (r *scopeRule) place() place { return r.policy.place(r.ID) }
+
+func inFileOrder(a, b *scopeRule) int {
+	return cmp.Or(cmp.Compare(a.policy.index, b.policy.index), cmp.Compare(a.ID, b.ID))
+}
+
+// add takes the rules of a policy but for those that only report.
+func (t *scopeTier) add(p *policy, d program.Direction, labels []program.Label) {
+	b := p.content.Block(d)
 	for i := range b.Rules {
 		r := &b.Rules[i]
 		if r.Audit {
@@ -138,7 +148,7 @@ func (t *scopeTier) add(rules *program.Rules, tier int, b *program.Block, labels
 			copied.Peers = program.Peers{Include: sameAs(r.Peers.Include, labels), Except: sameAs(r.Peers.Except, labels)}
 			r = &copied
 		}
-		t.rules = append(t.rules, &scopeRule{Rule: r, key: rules.Source(r.ID).Key, tier: tier})
+		t.rules = append(t.rules, &scopeRule{Rule: r, policy: p, key: p.key(r.ID), tier: p.Tier})
 		t.passes = t.passes || r.Action == program.Pass
 	}
 }
@@ -231,7 +241,7 @@ func (s *scope) resolverPeers(r *program.Rule) program.Peers {
 // name makes the key and the lineage. All that decides an entry from a class is in the key: rules
 // with their keys, which outlive the program, but no line and no RuleID. The lineage is in it too, so
 // that a table has one: a policy without rules would change nothing else.
-func (s *scope) name(rules *program.Rules, labels []program.Label) {
+func (s *scope) name(labels []program.Label) {
 	type keyed struct {
 		Key  string
 		Rule program.Rule
@@ -244,10 +254,10 @@ func (s *scope) name(rules *program.Rules, labels []program.Label) {
 	}
 	names := make([]string, len(s.policies))
 	for i, p := range s.policies {
-		names[i] = rules.Policies[p].Name
+		names[i] = p.Name
 	}
 	s.lineage = s.direction.String() + " of " + strings.Join(names, ", ")
-	if same := sameLabels(rules, s.direction, s.policies, labels); len(same) > 0 {
+	if same := sameLabels(s.direction, s.policies, labels); len(same) > 0 {
 		s.lineage += " same " + labelsText(same)
 	}
 	content := struct {

@@ -17,7 +17,7 @@ import (
 
 // lowerSubjects makes the tables that local workloads need and binds the workloads to them.
 func (c *compilation) lowerSubjects() {
-	governing := newGoverning(&c.rules)
+	governing := newGoverning(c.policies)
 	scopes := make(map[string]*scope)   // by direction, policies and what "same" asks
 	byLabels := make(map[string]*scope) // by direction and labels
 	scopeOf := func(w *program.Workload, d program.Direction) *scope {
@@ -25,18 +25,21 @@ func (c *compilation) lowerSubjects() {
 		if s, ok := byLabels[labels]; ok {
 			return s
 		}
-		ps := reachable(&c.rules, d, governing.of(w.Labels, d))
+		ps := reachable(c.rules.Tiers, d, governing.of(w.Labels, d))
 		if len(ps) == 0 {
 			byLabels[labels] = nil
 			return nil
 		}
-		key := fmt.Sprint(d, ps, labelsText(sameLabels(&c.rules, d, ps, w.Labels)))
-		if scopes[key] == nil {
-			scopes[key] = newScope(&c.rules, d, ps, w.Labels)
-			c.scopes = append(c.scopes, scopes[key])
+		key := []byte(d.String() + labelsText(sameLabels(d, ps, w.Labels)))
+		for _, p := range ps {
+			key = binary.AppendUvarint(key, uint64(p.index))
 		}
-		byLabels[labels] = scopes[key]
-		return scopes[key]
+		if scopes[string(key)] == nil {
+			scopes[string(key)] = newScope(&c.rules, d, ps, w.Labels)
+			c.scopes = append(c.scopes, scopes[string(key)])
+		}
+		byLabels[labels] = scopes[string(key)]
+		return scopes[string(key)]
 	}
 	var local []*resident
 	var pairs [][2]*scope
@@ -68,7 +71,7 @@ func (c *compilation) lowerSubjects() {
 func (c *compilation) lowerScope(s *scope) {
 	*s.table = program.Table{Key: s.key, Lineage: s.lineage, Direction: s.direction}
 	if len(s.rules) > math.MaxUint16 {
-		last := c.places[s.rules[len(s.rules)-1].ID]
+		last := s.rules[len(s.rules)-1].place()
 		c.diags.Add(diag.Diagnostic{
 			Code: CodeTooMany, Span: last.span, Summary: fmt.Sprintf("%d rules speak of one workload, and there may be 65,535", len(s.rules)),
 		})
