@@ -70,6 +70,7 @@ policy web for web {
     bare: allow to "c.example.com" on tcp/444
     not:  deny to "x.b.example.com" on any
     dns:  allow to 198.51.100.53 on udp/53, tcp/53
+    mix:  allow to "m.example.com" on tcp/445
   }
 }
 policy all for workloads {
@@ -111,6 +112,8 @@ func TestLines(t *testing.T) {
 		`allow w -> "a.example.com" on tcp/443 # error: the verdict depends on the request: the flow must speak tls`,
 		`allow w -> "c.example.com" on tcp/444 by web.bare # pass`,
 		`deny w -> "x.b.example.com" on tcp/443 by web.not # pass`,
+		`allow w -> "m.example.com" on tcp/445 # fail: expected allow, got deny at egress by app.default`,
+		`deny w -> "m.example.com" on tcp/445 # fail: expected deny, got allow at egress by p.web.mix`,
 		`deny w -> "d.example.com" on tcp/443 by app.default # pass`,
 		`deny w -> "lost.b.example.com" on tcp/443 # error: no answer is given for lost.b.example.com`,
 		`deny w -> "lost.example.com" on tcp/443 by app.default # pass`,
@@ -140,6 +143,7 @@ func TestLines(t *testing.T) {
   given dns "x.b.example.com" = 198.51.100.4
   given dns "c.example.com" = 198.51.100.6, 2001:db8:9::6
   given dns "d.example.com" = 198.51.100.7
+  given dns "m.example.com" = 198.51.100.8, 10.0.0.8
   ` + line + "\n}\n"
 			results := policytest.Run(module(t, "t.mpol", policy+test), policytest.Options{})
 			if len(results) != 1 {
@@ -152,7 +156,7 @@ func TestLines(t *testing.T) {
 			if !strings.HasPrefix(got, want) || want == "pass" && got != want {
 				t.Errorf("got  %s\nwant %s\nverdict %+v", got, want, results[0].Got)
 			}
-			if results[0].Span.Start.Line != strings.Count(policy, "\n")+10 {
+			if results[0].Span.Start.Line != strings.Count(policy, "\n")+11 {
 				t.Errorf("the result stands at %s", results[0].Span)
 			}
 		})
