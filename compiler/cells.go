@@ -23,11 +23,9 @@ type cells struct {
 	special  []bool // inside of a special-purpose block
 }
 
-// newCells makes the cells of some prefixes.
+// newCells makes the cells of some prefixes, sorted, each once.
 func newCells(ps []netip.Prefix) *cells {
-	ps = slices.Clone(ps)
-	slices.SortFunc(ps, comparePrefixes)
-	c := &cells{prefixes: slices.Compact(ps)}
+	c := &cells{prefixes: ps}
 	c.parents = nesting(len(c.prefixes), func(i int) netip.Prefix { return c.prefixes[i] })
 	return c
 }
@@ -113,64 +111,4 @@ func cellKey(p netip.Prefix, cut []string) string {
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
-}
-
-// mentioned returns the prefixes that cut the space.
-func mentioned(rules *program.Rules) []netip.Prefix {
-	ps, special := written(rules)
-	if special {
-		ps = append(ps, program.SpecialPurpose()...)
-	}
-	return ps
-}
-
-// written returns the prefixes that the rules name, the families and loopback, and whether a rule
-// asks for the internet.
-func written(rules *program.Rules) ([]netip.Prefix, bool) {
-	ps := []netip.Prefix{
-		netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"),
-		netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
-	}
-	special := false
-	for i := range rules.Policies {
-		for _, d := range []program.Direction{program.Egress, program.Ingress} {
-			b := rules.Policies[i].Block(d)
-			if b == nil {
-				continue
-			}
-			for _, r := range b.Rules {
-				for _, p := range slices.Concat(r.Peers.Include, r.Peers.Except) {
-					switch p.Kind {
-					case program.PeerPrefix:
-						ps = append(ps, p.Prefix.Masked())
-					case program.PeerInternet:
-						special = true
-					case program.PeerDomain:
-						special = true
-						ps = append(ps, p.Domain.Private...)
-					}
-				}
-				for i := range r.Resolvers {
-					ps = append(ps, resolverPrefixes(&r.Resolvers[i], rules.Inventory.Resolvers)...)
-				}
-			}
-		}
-	}
-	return ps, special
-}
-
-// resolverPrefixes are the prefixes by which a resolver is known.
-func resolverPrefixes(r *program.Resolver, node []netip.Addr) []netip.Prefix {
-	var ps []netip.Prefix
-	if r.Node {
-		for _, a := range node {
-			ps = append(ps, single(a))
-		}
-	}
-	for _, p := range r.Peers.Include {
-		if p.Kind == program.PeerPrefix {
-			ps = append(ps, p.Prefix.Masked())
-		}
-	}
-	return ps
 }

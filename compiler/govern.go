@@ -4,30 +4,62 @@ package compiler
 
 import (
 	"cmp"
+	"encoding/binary"
+	"net/netip"
 	"slices"
 
 	"mpol/compiler/program"
 )
 
-// governing finds the policies that select a workload. A policy whose selector asks for one value of
-// a label is only looked at for workloads with that label.
+// governing finds the policies that select workloads, and what they say together. A policy whose
+// selector asks for one value of a label is only looked at for workloads with that label.
 type governing struct {
 	byLabel map[program.Label][]*policy
 	rest    []*policy
+	scopes  map[string]*scope // by direction, policies and what "same" asks
+	// fallback and resolvers are those of the program for which the scopes were made.
+	fallback  program.Action
+	resolvers []netip.Addr
 }
 
-func newGoverning(policies []*policy) *governing {
-	g := &governing{byLabel: make(map[program.Label][]*policy)}
-	for _, p := range policies {
-		asked := asksLabel(p.Subject.Selector)
-		for _, l := range asked {
-			g.byLabel[l] = append(g.byLabel[l], p)
-		}
-		if asked == nil {
-			g.rest = append(g.rest, p)
+func newGoverning() *governing {
+	return &governing{byLabel: make(map[program.Label][]*policy), scopes: make(map[string]*scope)}
+}
+
+// update takes in the policies that came and leaves out those that went. A kin for which that changes
+// something is not known any more.
+func (g *governing) update(rules *program.Rules, came, went []*policy, kins map[string]*kin) {
+	for _, p := range went {
+		g.file(p, func(ps []*policy) []*policy {
+			return slices.DeleteFunc(ps, func(q *policy) bool { return p == q })
+		})
+	}
+	for _, p := range came {
+		g.file(p, func(ps []*policy) []*policy { return append(ps, p) })
+	}
+	same := g.fallback == rules.Default && slices.Equal(g.resolvers, rules.Inventory.Resolvers)
+	if !same {
+		g.fallback, g.resolvers = rules.Default, rules.Inventory.Resolvers
+		clear(g.scopes)
+	}
+	for _, k := range kins {
+		selects := func(p *policy) bool { return p.selects(k.labels) }
+		k.known = k.known && same && !slices.ContainsFunc(came, selects) && !slices.ContainsFunc(went, selects)
+	}
+}
+
+// file changes the lists in which p is to be found.
+func (g *governing) file(p *policy, change func([]*policy) []*policy) {
+	asked := asksLabel(p.Subject.Selector)
+	for _, l := range asked {
+		g.byLabel[l] = change(g.byLabel[l])
+		if len(g.byLabel[l]) == 0 {
+			delete(g.byLabel, l)
 		}
 	}
-	return g
+	if asked == nil {
+		g.rest = change(g.rest)
+	}
 }
 
 // asksLabel returns labels of which s asks for at least one, nil where it may do without.
@@ -57,10 +89,29 @@ func (g *governing) of(labels []program.Label, d program.Direction) []*policy {
 	for _, l := range labels {
 		candidates = append(candidates, g.byLabel[l]...)
 	}
-	slices.SortFunc(candidates, func(a, b *policy) int { return cmp.Compare(a.index, b.index) })
-	return slices.DeleteFunc(slices.Compact(candidates), func(p *policy) bool {
-		return p.Audit || !decides(p.content.Block(d)) || !p.Subject.All && (p.Subject.Selector == nil || !meets(labels, p.Subject.Selector))
+	candidates = slices.DeleteFunc(candidates, func(p *policy) bool {
+		return !decides(p.content.Block(d)) || !p.selects(labels)
 	})
+	slices.SortFunc(candidates, func(a, b *policy) int { return cmp.Compare(a.index, b.index) })
+	return slices.Compact(candidates)
+}
+
+// scope finds what the policies say of workloads with the given labels, nil where they are ungoverned.
+func (g *governing) scope(rules *program.Rules, labels []program.Label, d program.Direction) *scope {
+	ps := reachable(rules.Tiers, d, g.of(labels, d))
+	if len(ps) == 0 {
+		return nil
+	}
+	key := []byte(d.String() + labelsText(sameLabels(d, ps, labels)))
+	for _, p := range ps {
+		key = binary.AppendUvarint(key, p.serial)
+	}
+	s := g.scopes[string(key)]
+	if s == nil {
+		s = newScope(rules, d, ps, labels)
+		g.scopes[string(key)] = s
+	}
+	return s
 }
 
 // decides reports whether a block exists for verdicts: not if it has audit rules only.

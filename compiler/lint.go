@@ -20,7 +20,7 @@ func (c *compilation) lint() {
 	seen := make(map[*check.Rule]bool)
 	for _, s := range c.scopes {
 		for _, r := range s.rules {
-			if !s.proxied || seen[r.place().rule] || r.L7 == nil || r.L7.Kind == program.L7DNS || !coversPort(r.Rule, program.ProtoTCP, portDNS) {
+			if !s.proxied || r.L7 == nil || r.L7.Kind == program.L7DNS || !coversPort(r.Rule, program.ProtoTCP, portDNS) || seen[r.place().rule] {
 				continue
 			}
 			seen[r.place().rule] = true
@@ -46,9 +46,9 @@ func (c *compilation) find(key string) program.RuleID {
 
 // span returns where a RuleID stands.
 func (c *compilation) span(id program.RuleID) diag.Span {
-	behind, _ := slices.BinarySearchFunc(c.policies, id, func(p *policy, id program.RuleID) int { return cmp.Compare(p.base, id) })
+	behind, _ := slices.BinarySearchFunc(c.all, id, func(p *policy, id program.RuleID) int { return cmp.Compare(p.base, id) })
 	if behind > 0 {
-		if p := c.policies[behind-1]; int(id-p.base) <= len(p.places) {
+		if p := c.all[behind-1]; int(id-p.base) <= len(p.places) {
 			return p.place(id - p.base).span
 		}
 	}

@@ -12,44 +12,103 @@ import (
 
 // list is a list of peers other than domains, and who is among them. Lists of equal text are one.
 type list struct {
-	text    string
 	peers   program.Peers
 	members []*identity // sorted by key
 	// strangers are among them: see stranger.
 	strangers bool
-	ranges    []program.Ranges // of the addresses of the members; nil until it is asked for
+
+	ranges  []program.Ranges // of the addresses of the members in the run ranged
+	ranged  int
+	changed int // the run in which the members changed last
+	used    int // the last run that needed it
 }
 
 // stranger is the identity after which the first class of every table is made: a workload of which
 // nothing is known.
 func stranger() *identity {
-	return &identity{owner: workload, prefix: netip.MustParsePrefix("0.0.0.0/0")}
+	return &identity{kin: &kin{owner: workload}, prefix: netip.MustParsePrefix("0.0.0.0/0")}
 }
 
 // list finds the list of some peers, whose text is given.
-func (s *space) list(text string, ps program.Peers) *list {
+func (s *space) list(text string, ps program.Peers, run int) *list {
 	l := s.lists[text]
 	if l == nil {
-		l = &list{text: text, peers: ps, strangers: stranger().among(ps)}
-		s.fill(l)
+		l = &list{peers: ps, strangers: stranger().among(ps), changed: run}
+		l.members = s.among(ps)
 		s.lists[text] = l
 	}
+	l.used = run
 	return l
 }
 
-// fill finds the members of l.
-func (s *space) fill(l *list) {
-	for _, p := range l.peers.Include {
+// updateLists makes the members of every list right: some identities came and, if gone is set, some
+// went.
+func (s *space) updateLists(came []*identity, gone bool, run int) {
+	many := len(came) > len(s.identities)/4 // then it is less work to look for all
+	for _, l := range s.lists {
+		before := l.members
+		if many {
+			l.members = s.among(l.peers)
+			if !slices.Equal(before, l.members) {
+				l.changed = run
+			}
+			continue
+		}
+		var more []*identity
+		for _, id := range came {
+			if id.among(l.peers) {
+				more = append(more, id)
+			}
+		}
+		went := func(id *identity) bool { return id.run != run }
+		if len(more) == 0 && (!gone || !slices.ContainsFunc(before, went)) {
+			continue
+		}
+		l.members = merged(slices.DeleteFunc(slices.Clone(before), went), more, byIndex)
+		l.changed = run
+	}
+}
+
+// among returns the identities among some peers.
+func (s *space) among(ps program.Peers) []*identity {
+	if s.index == nil {
+		s.index = newIndex(s)
+	}
+	s.asked++
+	var members []*identity
+	for _, p := range ps.Include {
 		for _, ids := range s.candidates(p) {
 			for _, id := range ids {
-				if id.mark != l && id.among(l.peers) {
-					id.mark = l
-					l.members = append(l.members, id)
+				if id.mark != s.asked && id.among(ps) {
+					id.mark = s.asked
+					members = append(members, id)
 				}
 			}
 		}
 	}
-	slices.SortFunc(l.members, func(a, b *identity) int { return cmp.Compare(a.index, b.index) })
+	slices.SortFunc(members, byIndex)
+	return members
+}
+
+func byIndex(a, b *identity) int { return cmp.Compare(a.index, b.index) }
+
+// index finds identities by what they have.
+type index struct {
+	byOwner [3][]*identity
+	byCell  [][]*identity
+	byLabel map[program.Label][]*identity
+}
+
+func newIndex(s *space) *index {
+	x := &index{byCell: make([][]*identity, len(s.prefixes)), byLabel: make(map[program.Label][]*identity)}
+	for _, id := range s.identities {
+		x.byOwner[id.owner] = append(x.byOwner[id.owner], id)
+		x.byCell[id.cell] = append(x.byCell[id.cell], id)
+		for _, l := range id.labels {
+			x.byLabel[l] = append(x.byLabel[l], id)
+		}
+	}
+	return x
 }
 
 // candidates returns sets of identities in which all of a peer are.
@@ -78,8 +137,8 @@ func (s *space) candidates(p program.Peer) [][]*identity {
 
 // rangesOf returns the addresses of a list's members.
 func (s *space) rangesOf(l *list) []program.Ranges {
-	if l.ranges == nil {
-		l.ranges = s.ranges(l.members, true)
+	if l.ranged < max(s.moved, l.changed) || l.ranged == 0 {
+		l.ranges, l.ranged = s.ranges(l.members, true), max(s.moved, l.changed)
 	}
 	return l.ranges
 }
@@ -100,11 +159,12 @@ func (s *space) ranges(ids []*identity, among bool) []program.Ranges {
 		level int
 	}
 	nodes := make([]node, len(s.addresses))
+	around := nesting(len(s.addresses), func(i int) netip.Prefix { return s.addresses[i].Prefix })
 	levels := []program.Ranges{}
 	for i, a := range s.addresses {
 		n, outer := node{in: in[a.Identity], level: -1}, false
-		if s.around[i] >= 0 {
-			n.level, outer = nodes[s.around[i]].level, nodes[s.around[i]].in
+		if around[i] >= 0 {
+			n.level, outer = nodes[around[i]].level, nodes[around[i]].in
 		}
 		switch {
 		case n.in && !outer:

@@ -16,16 +16,20 @@ import (
 // they have in common with earlier ones, so that nobody may change a Program, or a Module or an
 // Inventory that was given to Compile.
 type Memory struct {
+	run int // how many there were, with this one
 	resolution
+	cutting
+	*governing
+	space *space
 }
 
 // Compile is the function Compile with what is remembered of earlier runs.
 func (m *Memory) Compile(module *check.Module, inv program.Inventory) (*program.Program, diag.List) {
-	c := m.compilation(module, inv)
+	c := m.begin(module, inv)
 	c.checkInventory()
 	certain := !c.diags.HasErrors()
 	c.checkTiers()
-	for _, p := range c.policies {
+	for _, p := range m.all {
 		c.diags = append(c.diags, p.diags...)
 	}
 	if certain {
@@ -38,10 +42,16 @@ func (m *Memory) Compile(module *check.Module, inv program.Inventory) (*program.
 	return &program.Program{Rules: c.rules, Tables: c.tables}, c.diags
 }
 
-// compilation begins a run: the rules are resolved and numbered.
-func (m *Memory) compilation(module *check.Module, inv program.Inventory) *compilation {
-	c := &compilation{Memory: m, module: module, policies: m.resolve(module)}
-	c.rules = m.number(module, c.policies)
+// begin begins a run: what is known of policies is made right.
+func (m *Memory) begin(module *check.Module, inv program.Inventory) *compilation {
+	if m.run == 0 {
+		m.governing, m.space = newGoverning(), newSpace()
+	}
+	m.run++
+	came, went := m.resolve(module)
+	c := &compilation{Memory: m, module: module, rules: m.numbers.number(module, m.all)}
 	c.rules.Inventory = inv
+	m.cutting.update(came, went)
+	m.governing.update(&c.rules, came, went, m.space.kins)
 	return c
 }

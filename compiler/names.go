@@ -5,7 +5,6 @@ package compiler
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"mpol/compiler/program"
 	"mpol/lang/diag"
@@ -14,13 +13,28 @@ import (
 // maxNameSets bounds the combinations of domain peers of one table.
 const maxNameSets = 4096
 
-// nameSets adds a class for each combination of name peers that one answer may give an address to. It
-// takes too many rather than too few: every set of peers of which each two go together.
-func (c *compilation) nameSets(s *scope) {
+// nameSets adds a class for each combination of name peers that one answer may give an address to.
+func (s *scope) nameSets() {
 	if !s.proxied {
 		return
 	}
 	s.table.Names = &program.Names{Peers: slices.Concat([]program.NamePeer{}, s.peers), Sets: []program.NameSet{}}
+	if s.sets == nil {
+		s.findSets()
+	}
+	if len(s.sets) > maxNameSets {
+		s.tooManyNames()
+		return
+	}
+	for _, cl := range s.sets {
+		s.table.Names.Sets = append(s.table.Names.Sets, program.NameSet{Peers: cl.names, Class: len(s.classes)})
+		s.classes = append(s.classes, cl)
+	}
+}
+
+// findSets takes too many combinations rather than too few: every set of peers of which each two go
+// together. It ends with the first that is too many.
+func (s *scope) findSets() {
 	overlap := make([][]bool, len(s.peers))
 	for i := range s.peers {
 		overlap[i] = make([]bool, len(s.peers))
@@ -28,43 +42,36 @@ func (c *compilation) nameSets(s *scope) {
 			overlap[i][j] = together(&s.peers[i].Domain, &s.peers[j].Domain)
 		}
 	}
-	var sets [][]int
-	var grow func(set []int, from int) bool
-	grow = func(set []int, from int) bool {
+	s.sets = []class{}
+	var grow func(set []int, key string, from int) bool
+	grow = func(set []int, key string, from int) bool {
 		for i := from; i < len(s.peers); i++ {
 			if slices.ContainsFunc(set, func(j int) bool { return !overlap[i][j] }) {
 				continue
 			}
-			next := append(slices.Clone(set), i)
-			sets = append(sets, next)
-			if len(sets) > maxNameSets || !grow(next, i+1) {
+			next := class{key: key + s.peers[i].Key, names: append(slices.Clone(set), i)}
+			s.sets = append(s.sets, next)
+			if len(s.sets) > maxNameSets || !grow(next.names, next.key+" & ", i+1) {
 				return false
 			}
 		}
 		return true
 	}
-	if !grow(nil, 0) {
-		c.tooManyNames(s)
-		return
-	}
-	for _, set := range sets {
-		keys := make([]string, len(set))
-		for i, p := range set {
-			keys[i] = s.peers[p].Key
+	if grow(nil, "name of ", 0) {
+		for i := range s.sets {
+			s.sets[i].entries = s.entries(&s.sets[i])
 		}
-		s.table.Names.Sets = append(s.table.Names.Sets, program.NameSet{Peers: set, Class: len(s.classes)})
-		s.classes = append(s.classes, class{key: "name of " + strings.Join(keys, " & "), names: set})
 	}
 }
 
-func (c *compilation) tooManyNames(s *scope) {
+func (s *scope) tooManyNames() {
 	last := s.rules[0]
 	for _, r := range s.rules {
 		if len(r.domains) > 0 {
 			last = r
 		}
 	}
-	c.diags.Add(diag.Diagnostic{
+	s.diags.Add(diag.Diagnostic{
 		Code: CodeNameSets, Span: last.place().rule.PeersSpan,
 		Summary: fmt.Sprintf("the domain peers of the %s overlap in more than %d combinations", s.lineage, maxNameSets),
 		Help:    "join patterns of rules with the same ports in one `domains` name",

@@ -11,9 +11,15 @@ import (
 	"mpol/lang/diag"
 )
 
-// number gives the rules of a module their RuleIDs, in file order. It shares with the last program
-// what has kept them.
-func (m *Memory) number(module *check.Module, policies []*policy) program.Rules {
+// numbers are the RuleIDs of the last run.
+type numbers struct {
+	policies []*policy
+	rules    program.Rules // without the inventory
+}
+
+// number gives the rules of a module their RuleIDs, in file order. What has kept them is shared with
+// the program of the last run.
+func (n *numbers) number(module *check.Module, policies []*policy) program.Rules {
 	rules := program.Rules{Default: program.Deny, Tiers: module.Tiers}
 	var span diag.Span
 	if module.Default != nil {
@@ -33,8 +39,8 @@ func (m *Memory) number(module *check.Module, policies []*policy) program.Rules 
 		rules.DefaultRule, size = size, size+1
 	}
 	own := program.Source{Key: keyDefault, Name: keyDefault, File: span.File, Line: span.Start.Line, Column: span.Start.Column}
-	if !moved && slices.Equal(policies, m.last) && rules.DefaultRule == m.rules.DefaultRule && m.rules.Source(rules.DefaultRule) == own {
-		rules.Policies, rules.Sources = m.rules.Policies, m.rules.Sources
+	if !moved && slices.Equal(policies, n.policies) && rules.DefaultRule == n.rules.DefaultRule && n.rules.Source(rules.DefaultRule) == own {
+		rules.Policies, rules.Sources = n.rules.Policies, n.rules.Sources
 		return rules
 	}
 	numberAll(policies, moved)
@@ -48,7 +54,7 @@ func (m *Memory) number(module *check.Module, policies []*policy) program.Rules 
 	if at == len(policies) {
 		rules.Sources = append(rules.Sources, own)
 	}
-	m.rules, m.last = rules, policies
+	n.policies, n.rules = policies, rules
 	return rules
 }
 

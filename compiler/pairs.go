@@ -17,6 +17,14 @@ type end struct {
 	alone bool      // it is the only one
 }
 
+// table is the number of the table that judges e, -1 for none.
+func (e *end) table(d program.Direction) int {
+	if e.who == nil {
+		return -1
+	}
+	return e.who.table(d)
+}
+
 func (e *end) looped() bool { return e.who != nil && e.who.Cgroup != "" }
 
 // same reports whether both are one workload and nobody else: a flow that is never judged.
@@ -42,15 +50,13 @@ func (c *compilation) findRows() map[program.ProfileRow]*profileUse {
 	n := len(c.tables.Tables)
 	p := &pairs{c, make([][]*end, n), make([][]*end, n), make(map[program.ProfileRow]*profileUse)}
 	for _, id := range c.space.identities {
-		for _, e := range id.ends {
-			if e == nil {
-				continue
+		for k := range id.ends {
+			e := &id.ends[k]
+			if t := e.table(program.Egress); t >= 0 {
+				p.clients[t] = append(p.clients[t], e)
 			}
-			if e.who.egress >= 0 {
-				p.clients[e.who.egress] = append(p.clients[e.who.egress], e)
-			}
-			if e.who.ingress >= 0 {
-				p.servers[e.who.ingress] = append(p.servers[e.who.ingress], e)
+			if t := e.table(program.Ingress); t >= 0 {
+				p.servers[t] = append(p.servers[t], e)
 			}
 		}
 	}
@@ -81,9 +87,10 @@ func (p *pairs) ingress(table int, requested [][]uint16) {
 		}
 		for _, id := range ids {
 			outside.add(id)
-			for _, client := range id.ends {
+			for k := range id.ends {
+				client := &id.ends[k]
 				for _, server := range p.servers[table] {
-					if client != nil && client.v4() == server.v4() && !same(client, server) {
+					if client.who != nil && client.v4() == server.v4() && !same(client, server) {
 						p.add(client, server, -1, ports)
 					}
 				}
@@ -103,9 +110,10 @@ func (p *pairs) egress(table int, requested [][]uint16) {
 		ports, outside := requested[class], families{}
 		for _, id := range ids {
 			outside.add(id)
-			for _, server := range id.ends {
+			for k := range id.ends {
+				server := &id.ends[k]
 				for _, client := range p.clients[table] {
-					if len(ports) > 0 && server != nil && client.v4() == server.v4() && !same(client, server) {
+					if len(ports) > 0 && server.who != nil && client.v4() == server.v4() && !same(client, server) {
 						p.add(client, server, -1, ports)
 					}
 				}
@@ -186,17 +194,17 @@ func (p *pairs) add(client, server *end, name int, ports []uint16) {
 		Egress: -1, EgressClass: -1, NameClass: name, Ingress: -1, IngressClass: -1, Looped: client.looped(),
 	}
 	var egress, names, ingress *program.Class
-	if client.who != nil && client.who.egress >= 0 {
-		t := &p.tables.Tables[client.who.egress]
-		row.Egress, row.EgressClass = client.who.egress, t.Class(server.index)
+	if row.Egress = client.table(program.Egress); row.Egress >= 0 {
+		t := &p.tables.Tables[row.Egress]
+		row.EgressClass = t.Class(server.index)
 		egress = &t.Classes[row.EgressClass]
 		if name >= 0 {
 			names = &t.Classes[name]
 		}
 	}
-	if server.who != nil && server.who.ingress >= 0 {
-		t := &p.tables.Tables[server.who.ingress]
-		row.Ingress, row.IngressClass = server.who.ingress, t.Class(client.index)
+	if row.Ingress = server.table(program.Ingress); row.Ingress >= 0 {
+		t := &p.tables.Tables[row.Ingress]
+		row.IngressClass = t.Class(client.index)
 		ingress = &t.Classes[row.IngressClass]
 	}
 	for _, row.Port = range ports {

@@ -41,7 +41,7 @@ func (c *compilation) questions(s *scope) {
 				q.Types = addressTypes()
 			}
 		}
-		for _, servers := range c.space.rangesOf(s.list(c.space, r)) {
+		for _, servers := range c.space.rangesOf(s.list(r)) {
 			q.Servers = servers
 			qs = append(qs, q)
 		}
@@ -72,7 +72,7 @@ func (c *compilation) defaultQuestions(s *scope) []program.Question {
 			var passing []*identity
 			for _, r := range t.rules {
 				if r.Action == program.Pass && coversPort(r.Rule, proto, portDNS) {
-					passing = append(passing, s.list(c.space, r).members...)
+					passing = append(passing, s.list(r).members...)
 				}
 			}
 			for _, servers := range c.space.ranges(passing, false) {
@@ -96,11 +96,11 @@ func asksOver(r *program.Rule) uint8 {
 }
 
 // list is that of the peers of r other than domains.
-func (s *scope) list(sp *space, r *scopeRule) *list {
+func (s *scope) list(r *scopeRule) *list {
 	if r.list < 0 {
 		return &list{}
 	}
-	return sp.list(s.texts[r.list], s.lists[r.list])
+	return s.found[r.list]
 }
 
 // asked reports whether r, by its peers other than domains, speaks of questions.

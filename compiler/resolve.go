@@ -19,6 +19,7 @@ const keyDefault = "default"
 // its place in the program.
 type policy struct {
 	*check.Policy
+	serial uint64  // its own
 	passes [2]bool // by direction: some rule passes on
 
 	// content is the policy as a program has it, but that its RuleIDs count from 1, nil until it is
@@ -27,6 +28,7 @@ type policy struct {
 	sources []program.Source
 	places  []place
 	diags   diag.List // what cannot be lowered in it
+	mention mention
 
 	index    int             // among the policies of the program
 	base     program.RuleID  // how much greater its RuleIDs are in the program
@@ -44,13 +46,15 @@ type resolution struct {
 	tiers    []program.Tier
 	passes   [][2]bool // by tier and direction: some rule passes on
 	policies map[*check.Policy]*policy
-	rules    program.Rules // of the last program, its inventory left out
-	last     []*policy     // of rules
+	all      []*policy // of the last run, in file order
+	serial   uint64
+	numbers  numbers
 }
 
-// resolve brings the policies of a module up to date and returns them in file order.
-func (m *Memory) resolve(module *check.Module) []*policy {
-	all := make([]*policy, len(module.Policies))
+// resolve makes the policies those of a module, and returns which of them came and which went.
+func (m *resolution) resolve(module *check.Module) (came, went []*policy) {
+	before := m.all
+	m.all = make([]*policy, len(module.Policies))
 	passes := make([][2]bool, len(module.Tiers))
 	for i, source := range module.Policies {
 		p := m.policies[source]
@@ -60,22 +64,33 @@ func (m *Memory) resolve(module *check.Module) []*policy {
 		for d := range p.passes {
 			passes[p.Tier][d] = passes[p.Tier][d] || p.passes[d]
 		}
-		all[i] = p
+		m.all[i] = p
 	}
-	if !slices.Equal(m.tiers, module.Tiers) || !slices.Equal(m.passes, passes) {
+	if m.policies == nil || !slices.Equal(m.tiers, module.Tiers) || !slices.Equal(m.passes, passes) {
+		m.tiers, m.passes, m.policies = module.Tiers, passes, make(map[*check.Policy]*policy)
 		for i, source := range module.Policies {
-			all[i] = newPolicy(source)
+			m.all[i] = newPolicy(source)
 		}
 	}
-	m.tiers, m.passes = module.Tiers, passes
-	m.policies = make(map[*check.Policy]*policy, len(all))
-	for i, p := range all {
-		m.policies[p.Policy], p.index = p, i
+	for i, p := range m.all {
+		p.index = i
 		if p.content == nil {
+			m.serial++
+			p.serial = m.serial
 			p.resolve(m.tiers[p.Tier], passes[p.Tier])
+			m.policies[p.Policy] = p
+			came = append(came, p)
 		}
 	}
-	return all
+	for _, p := range before {
+		if p.index >= len(m.all) || m.all[p.index] != p {
+			went = append(went, p)
+			if m.policies[p.Policy] == p {
+				delete(m.policies, p.Policy)
+			}
+		}
+	}
+	return came, went
 }
 
 func newPolicy(source *check.Policy) *policy {
@@ -106,6 +121,7 @@ func (p *policy) resolve(tier program.Tier, passes [2]bool) {
 		n.source.File, n.source.Line, n.source.Column = s.File, s.Start.Line, s.Start.Column
 		p.sources, p.places = append(p.sources, n.source), append(p.places, n.place)
 	}
+	p.mention.policy(p.content)
 	p.checkSupported()
 	for _, d := range []program.Direction{program.Egress, program.Ingress} {
 		if b := p.content.Block(d); b != nil {
@@ -155,6 +171,11 @@ func (p *policy) block(d program.Direction, b *check.Block, tier program.Tier, p
 		})
 	}
 	return block
+}
+
+// selects reports whether p governs workloads with the given labels.
+func (p *policy) selects(labels []program.Label) bool {
+	return !p.Audit && (p.Subject.All || p.Subject.Selector != nil && meets(labels, p.Subject.Selector))
 }
 
 // place says where a rule of p stands, by the RuleID that it has in p.

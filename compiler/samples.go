@@ -16,8 +16,14 @@ type Sampler struct{ cells *cells }
 
 // NewSampler makes a sampler for rules.
 func NewSampler(rules *program.Rules) *Sampler {
-	ps, _ := written(rules)
-	return &Sampler{newCells(ps)}
+	var m mention
+	for i := range rules.Policies {
+		m.policy(&rules.Policies[i])
+	}
+	m.internet = false
+	var c cutting
+	c.count(&m, 1)
+	return &Sampler{newCells(c.cuts(rules.Inventory.Resolvers))}
 }
 
 // Samples returns one address of each cell that is not among taken, of the internet where a cell has

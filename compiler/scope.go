@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"mpol/compiler/program"
+	"mpol/lang/diag"
 )
 
 // Ranks: four for each tier, the strongest first, then what no tier decides.
@@ -43,12 +44,23 @@ type scope struct {
 	// answerers are the resolvers of the agent's configuration.
 	answerers []netip.Addr
 
-	lists   []program.Peers // what rules say of peers other than domains, by text
-	texts   []string        // of the lists
-	classes []class         // the first is that of strangers
-	peers   []program.NamePeer
-	names   int // classes from here on are those of name sets
-	table   *program.Table
+	lists []program.Peers // what rules say of peers other than domains, by text
+	texts []string        // of the lists
+	found []*list         // the lists, nil until they are asked for
+	peers []program.NamePeer
+	sets  []class           // the name sets, nil until they are asked for
+	made  map[string]*class // of static classes, by the lists that hold
+
+	classes []class // the first is that of strangers
+	names   int     // classes from here on are those of name sets
+	members []member
+	table   program.Table
+	diags   diag.List // of the lowering
+	number  int       // of the table
+
+	// lowered and placed are the runs in which the table and its members were made, used the last that
+	// needed it.
+	lowered, placed, used int
 }
 
 // scopeTier is a tier that can be reached.
@@ -85,9 +97,10 @@ type ruleName struct {
 
 // class is what no rule of a scope tells apart: the lists that hold or, for a name set, the peers.
 type class struct {
-	key   string
-	holds []bool // by list; nil for a name set
-	names []int  // indexes into scope.peers
+	key     string
+	holds   []bool // by list; nil for a name set
+	names   []int  // indexes into scope.peers
+	entries []program.Entry
 }
 
 // newScope collects the tiers of some policies, all of which can be reached, for subjects with the
@@ -274,7 +287,7 @@ func (s *scope) name(labels []program.Label) {
 			rule.ID = 0
 			k.Contents = append(k.Contents, keyed{r.key, rule})
 			if len(r.Resolvers) > 0 {
-				content.Resolvers = s.answerers
+				content.Resolvers = slices.Concat(s.answerers) // nil where there are none
 			}
 		}
 		content.Tiers = append(content.Tiers, k)

@@ -6,43 +6,57 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 
 	"mpol/compiler/program"
 )
 
-// space is the address space as the rules and the inventory divide it.
+// space is the address space as the rules and the inventory divide it. Memory keeps it: what stays
+// the same is the same object in the next run.
 type space struct {
 	*cells
-	identities []*identity // sorted by key
-	byOwner    [3][]*identity
-	byCell     [][]*identity
-	byLabel    map[program.Label][]*identity
+	inventory program.Inventory // of the last run
+	residents []*resident       // its workloads, sorted by name
+	rows      []row             // their own addresses, sorted
+	kins      map[string]*kin   // by text
+	host      *kin
+	world     *kin
+
+	known      map[string]*identity // by key
+	identities []*identity          // sorted by key
+	keys       []program.Identity
 	addresses  []program.Address
-	around     []int // of addresses: the narrowest wider one, -1
 	sockets    []program.Socket
-	residents  []*resident      // the workloads of the inventory
-	lists      map[string]*list // by text
+
+	*index                  // nil until it is asked for
+	asked  int              // how often members were looked for
+	lists  map[string]*list // by text
+	// renumbered and moved are the runs in which identities and addresses changed last.
+	renumbered, moved int
 }
 
-// identity is a workload's labels, the host or the world, in a cell.
+// row is an address of a workload, which is of an identity.
+type row struct {
+	prefix netip.Prefix
+	who    *resident
+	id     *identity
+}
+
+// identity is a kin in a cell.
 type identity struct {
+	*kin
 	key     string
-	owner   owner
-	labels  []program.Label
 	prefix  netip.Prefix // of the cell
 	cell    int
 	special bool // inside of a special-purpose block
 
-	// ends are the workloads of this node behind devices and in cgroups, nil where there are none;
-	// outside says that there is somebody else.
-	ends    [2]*end
+	// ends are the workloads of this node behind devices and in cgroups; outside says that there is
+	// somebody else.
+	ends    [2]end
 	outside bool
 
-	index int   // among the identities of the program
-	rows  []int // of the addresses that are its own
-	mark  *list // the list that asked last whether it is among its members
+	index int // among the identities of the program
+	run   int // the last in which an address was its own
+	mark  int // the list that asked last whether it is among its members
 }
 
 // v4 reports whether the addresses of id are of IPv4.
@@ -54,153 +68,209 @@ func (id *identity) add(r *resident) {
 		id.outside = true
 		return
 	}
-	kind := bit(r.Cgroup != "")
-	if id.ends[kind] == nil {
-		id.ends[kind] = &end{identity: id, who: r, alone: true}
+	e := &id.ends[bit(r.Cgroup != "")]
+	if e.who == nil {
+		*e = end{identity: id, who: r, alone: true}
 	}
-	id.ends[kind].alone = id.ends[kind].who == r
+	e.alone = e.who == r
 }
 
-// resident is a workload and the tables of this node that judge it, -1 for none.
-type resident struct {
-	*program.Workload
-	egress, ingress int
+func newSpace() *space {
+	return &space{
+		kins: make(map[string]*kin), known: make(map[string]*identity), lists: make(map[string]*list),
+		host: &kin{owner: host, text: "host"}, world: &kin{owner: world, text: "world"}, sockets: []program.Socket{},
+	}
 }
 
-type owner uint8
-
-const (
-	world owner = iota
-	host
-	workload
-)
-
-func newSpace(rules *program.Rules) *space {
-	s := &space{cells: newCells(mentioned(rules)), lists: make(map[string]*list), sockets: []program.Socket{}}
-	s.name()
-	known := make(map[string]*identity)
-	owned := make(map[netip.Prefix]bool)
-	var owners []*identity // of the addresses
-	add := func(p netip.Prefix, id *identity, row program.Address) {
-		row.Prefix, row.Cell, owned[p] = p, id.cell, true
-		s.addresses, owners = append(s.addresses, row), append(owners, id)
+// update makes the space that of some prefixes, which cut it, and an inventory. The run is numbered.
+func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, run int) {
+	recut := s.cells == nil || !slices.Equal(cuts, s.prefixes)
+	if recut {
+		s.cells, s.index = newCells(cuts), nil
+		s.cells.name()
 	}
-	inv := &rules.Inventory
-	for i := range inv.Workloads {
-		w := &resident{&inv.Workloads[i], -1, -1}
-		s.residents = append(s.residents, w)
-		row := program.Address{Owned: true}
-		if w.Interface != "" {
-			row.Workload = w.Name
-		}
-		for _, a := range w.Addresses {
-			id := s.identity(known, workload, w.Labels, s.find(a.Unmap()))
-			id.add(w)
-			add(single(a), id, row)
+	came := s.meet(inv.Workloads)
+	if !recut && came == nil && slices.Equal(s.inventory.Node, inv.Node) {
+		s.inventory = *inv
+		return
+	}
+	s.inventory, s.moved = *inv, run
+	for i := range s.rows {
+		if r := &s.rows[i]; recut || r.id == nil {
+			r.id = s.identity(r.who.kin, s.find(r.prefix.Addr()))
 		}
 	}
-	for _, a := range inv.Node {
+	shared := s.shared()
+	for _, id := range s.known {
+		id.ends, id.outside = [2]end{}, id.owner != workload
+	}
+	for i := range s.rows {
+		s.rows[i].id.add(s.rows[i].who)
+	}
+	sockets := s.hostWorkloads(shared)
+	s.number(run, shared, sockets)
+	s.write(shared, sockets)
+}
+
+// shared returns the addresses of nobody's own: of the node and, where neither it nor a workload has
+// them, of the cells.
+func (s *space) shared() []row {
+	var rows []row
+	for _, a := range s.inventory.Node {
 		if !a.IsLoopback() {
-			add(single(a), s.identity(known, host, nil, s.find(a.Unmap())), program.Address{Owned: true, Node: true})
+			rows = append(rows, row{prefix: single(a), id: s.identity(s.host, s.find(a.Unmap()))})
 		}
 	}
+	slices.SortFunc(rows, compareRows)
+	owned, nodes := s.rows, rows
+	var cells []row
 	for i, p := range s.prefixes {
-		switch {
-		case owned[p]:
-		case p.Addr().IsLoopback():
-			add(p, s.identity(known, host, nil, i), program.Address{Owned: true, Node: true})
-		default:
-			add(p, s.identity(known, world, nil, i), program.Address{})
+		var taken bool
+		if owned, taken = skip(owned, p); taken {
+			continue
 		}
+		if nodes, taken = skip(nodes, p); taken {
+			continue
+		}
+		who := s.world
+		if p.Addr().IsLoopback() {
+			who = s.host
+		}
+		cells = append(cells, row{prefix: p, id: s.identity(who, i)})
 	}
-	sockets := s.hostWorkloads(known)
-	s.sortIdentities(known)
-	for i := range s.addresses {
-		s.addresses[i].Identity = owners[i].index
-	}
-	for i := range s.sockets {
-		s.sockets[i].Identity = sockets[i].index
-	}
-	s.sortAddresses()
-	return s
+	return merged(rows, cells, compareRows)
 }
 
-// identity returns the known identity or makes it known.
-func (s *space) identity(known map[string]*identity, o owner, labels []program.Label, cell int) *identity {
-	who := [...]string{"world", "host", ""}[o]
-	if o == workload {
-		who = labelsText(labels)
+// skip leaves the rows out that are before p, and reports whether p is the next.
+func skip(rows []row, p netip.Prefix) ([]row, bool) {
+	for len(rows) > 0 && comparePrefixes(rows[0].prefix, p) < 0 {
+		rows = rows[1:]
 	}
-	key := who + " at " + s.keys[cell]
-	if known[key] == nil {
-		known[key] = &identity{key: key, owner: o, labels: labels, prefix: s.prefixes[cell], cell: cell, special: s.special[cell], outside: o != workload}
+	return rows, len(rows) > 0 && rows[0].prefix == p
+}
+
+func compareRows(a, b row) int { return comparePrefixes(a.prefix, b.prefix) }
+
+// identity returns that of a kin in a cell.
+func (s *space) identity(k *kin, cell int) *identity {
+	if k.cells != s.cells {
+		k.cells, k.at = s.cells, make(map[int]*identity)
 	}
-	return known[key]
+	id := k.at[cell]
+	if id == nil {
+		key := k.text + " at " + s.cells.keys[cell]
+		id = s.known[key]
+		if id == nil {
+			id = &identity{kin: k, key: key, prefix: s.prefixes[cell], special: s.special[cell]}
+			s.known[key] = id
+		}
+		id.cell, k.at[cell] = cell, id
+	}
+	return id
+}
+
+// socket is a host workload and its identity in a cell.
+type socket struct {
+	who *resident
+	id  *identity
 }
 
 // hostWorkloads gives each host workload an identity in every cell that holds a node address.
-func (s *space) hostWorkloads(known map[string]*identity) []*identity {
+func (s *space) hostWorkloads(shared []row) []socket {
 	var cells []int
-	for _, a := range s.addresses {
-		if a.Node {
-			cells = append(cells, a.Cell)
+	for _, r := range shared {
+		if r.id.owner == host {
+			cells = append(cells, r.id.cell)
 		}
 	}
 	slices.Sort(cells)
 	cells = slices.Compact(cells)
-	var ids []*identity
+	var out []socket
 	for _, w := range s.residents {
 		if w.Cgroup == "" {
 			continue
 		}
 		for _, c := range cells {
-			id := s.identity(known, workload, w.Labels, c)
+			id := s.identity(w.kin, c)
 			id.add(w)
-			s.sockets, ids = append(s.sockets, program.Socket{Workload: w.Name, Cell: c}), append(ids, id)
+			out = append(out, socket{w, id})
 		}
 	}
-	return ids
+	return out
 }
 
-// sortIdentities numbers the identities by key and indexes them.
-func (s *space) sortIdentities(known map[string]*identity) {
-	for _, id := range known {
-		s.identities = append(s.identities, id)
+// number leaves the identities that somebody is of, sorted by key.
+func (s *space) number(run int, shared []row, sockets []socket) {
+	var came []*identity
+	live := func(id *identity) {
+		if id.run == 0 {
+			came = append(came, id)
+		}
+		id.run = run
 	}
-	slices.SortFunc(s.identities, func(a, b *identity) int { return cmp.Compare(a.key, b.key) })
-	s.byCell, s.byLabel = make([][]*identity, len(s.prefixes)), make(map[program.Label][]*identity)
-	for i, id := range s.identities {
-		id.index = i
-		s.byOwner[id.owner] = append(s.byOwner[id.owner], id)
-		s.byCell[id.cell] = append(s.byCell[id.cell], id)
-		for _, l := range id.labels {
-			s.byLabel[l] = append(s.byLabel[l], id)
+	for i := range s.rows {
+		live(s.rows[i].id)
+	}
+	for i := range shared {
+		live(shared[i].id)
+	}
+	for i := range sockets {
+		live(sockets[i].id)
+	}
+	stay := make([]*identity, 0, len(s.identities))
+	for _, id := range s.identities {
+		if id.run == run {
+			stay = append(stay, id)
 		}
 	}
-}
-
-// sortAddresses sorts the addresses and finds what is around each, and whose it is.
-func (s *space) sortAddresses() {
-	slices.SortFunc(s.addresses, func(a, b program.Address) int { return comparePrefixes(a.Prefix, b.Prefix) })
-	s.around = nesting(len(s.addresses), func(i int) netip.Prefix { return s.addresses[i].Prefix })
-	for i, a := range s.addresses {
-		id := s.identities[a.Identity]
-		id.rows = append(id.rows, i)
+	gone := len(stay) < len(s.identities)
+	if len(s.known) > len(stay)+len(came) {
+		for key, id := range s.known {
+			if id.run != run {
+				delete(s.known, key)
+				delete(id.at, id.cell)
+				id.run = 0
+			}
+		}
 	}
-}
-
-func (s *space) identityKeys() []program.Identity {
-	keys := make([]program.Identity, len(s.identities))
+	if len(came) == 0 && !gone {
+		return
+	}
+	byKey := func(a, b *identity) int { return cmp.Compare(a.key, b.key) }
+	slices.SortFunc(came, byKey)
+	s.identities, s.renumbered, s.index = merged(stay, came, byKey), run, nil
+	s.keys = make([]program.Identity, len(s.identities))
 	for i, id := range s.identities {
-		keys[i].Key = id.key
+		id.index, s.keys[i].Key = i, id.key
 	}
-	return keys
+	s.updateLists(came, gone, run)
 }
 
-func labelsText(labels []program.Label) string {
-	texts := make([]string, len(labels))
-	for i, l := range labels {
-		texts[i] = strconv.Quote(l.Key) + " = " + strconv.Quote(l.Value)
+// write makes what the program says of addresses and sockets.
+func (s *space) write(shared []row, sockets []socket) {
+	s.addresses = make([]program.Address, 0, len(s.rows)+len(shared))
+	for _, r := range merged(s.rows, shared, compareRows) {
+		a := program.Address{Prefix: r.prefix, Identity: r.id.index, Cell: r.id.cell, Owned: r.id.owner != world, Node: r.id.owner == host}
+		if r.who != nil && r.who.Interface != "" {
+			a.Workload = r.who.Name
+		}
+		s.addresses = append(s.addresses, a)
 	}
-	return "{" + strings.Join(texts, ", ") + "}"
+	s.sockets = make([]program.Socket, len(sockets))
+	for i, k := range sockets {
+		s.sockets[i] = program.Socket{Workload: k.who.Name, Cell: k.id.cell, Identity: k.id.index}
+	}
+}
+
+// merged joins two sorted slices; of equal elements those of a come first.
+func merged[T any](a, b []T, compare func(T, T) int) []T {
+	out := make([]T, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if compare(b[0], a[0]) < 0 {
+			out, b = append(out, b[0]), b[1:]
+		} else {
+			out, a = append(out, a[0]), a[1:]
+		}
+	}
+	return append(append(out, a...), b...)
 }

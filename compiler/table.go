@@ -17,82 +17,141 @@ import (
 
 // lowerSubjects makes the tables that local workloads need and binds the workloads to them.
 func (c *compilation) lowerSubjects() {
-	governing := newGoverning(c.policies)
-	scopes := make(map[string]*scope)   // by direction, policies and what "same" asks
-	byLabels := make(map[string]*scope) // by direction and labels
-	scopeOf := func(w *program.Workload, d program.Direction) *scope {
-		labels := d.String() + labelsText(w.Labels)
-		if s, ok := byLabels[labels]; ok {
-			return s
-		}
-		ps := reachable(c.rules.Tiers, d, governing.of(w.Labels, d))
-		if len(ps) == 0 {
-			byLabels[labels] = nil
-			return nil
-		}
-		key := []byte(d.String() + labelsText(sameLabels(d, ps, w.Labels)))
-		for _, p := range ps {
-			key = binary.AppendUvarint(key, uint64(p.index))
-		}
-		if scopes[string(key)] == nil {
-			scopes[string(key)] = newScope(&c.rules, d, ps, w.Labels)
-			c.scopes = append(c.scopes, scopes[string(key)])
-		}
-		byLabels[labels] = scopes[string(key)]
-		return scopes[string(key)]
-	}
-	var local []*resident
-	var pairs [][2]*scope
-	for _, w := range c.space.residents {
-		if w.Local() {
-			local = append(local, w)
-			pairs = append(pairs, [2]*scope{scopeOf(w.Workload, program.Egress), scopeOf(w.Workload, program.Ingress)})
+	for _, r := range c.space.residents {
+		if r.Local() && r.kin.run != c.run {
+			c.govern(r.kin)
 		}
 	}
 	slices.SortFunc(c.scopes, func(a, b *scope) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.lineage, b.lineage))
 	})
-	c.tables.Tables = make([]program.Table, len(c.scopes))
-	number := map[*scope]int{nil: -1}
 	for i, s := range c.scopes {
-		number[s] = i
-		s.table = &c.tables.Tables[i]
-		c.lowerScope(s)
+		s.number = i
+		if c.stale(s) {
+			c.lowerScope(s)
+		}
+		c.diags = append(c.diags, s.diags...)
 	}
-	for i, w := range local {
-		w.egress, w.ingress = number[pairs[i][program.Egress]], number[pairs[i][program.Ingress]]
-		c.tables.Subjects = append(c.tables.Subjects, program.Bound{
-			Workload: w.Name, Interface: w.Interface, Cgroup: w.Cgroup, Egress: w.egress, Ingress: w.ingress,
-		})
+	c.writeMembers()
+	c.tables.Tables = make([]program.Table, len(c.scopes))
+	for i, s := range c.scopes {
+		c.tables.Tables[i] = s.table
 	}
+	for _, r := range c.space.residents {
+		if r.Local() {
+			c.tables.Subjects = append(c.tables.Subjects, program.Bound{
+				Workload: r.Name, Interface: r.Interface, Cgroup: r.Cgroup, Egress: r.table(program.Egress), Ingress: r.table(program.Ingress),
+			})
+		}
+	}
+	c.forget()
 }
 
-// lowerScope fills in the table of s.
+// govern finds the scopes of a kin that has workloads on this node.
+func (c *compilation) govern(k *kin) {
+	k.run = c.run
+	for d := range k.scopes {
+		if !k.known {
+			k.scopes[d] = c.scope(&c.rules, k.labels, program.Direction(d))
+		}
+		if s := k.scopes[d]; s != nil && s.used != c.run {
+			s.used = c.run
+			c.scopes = append(c.scopes, s)
+		}
+	}
+	k.known = true
+}
+
+// table is the number of the table that judges a kin, -1 for none.
+func (k *kin) table(d program.Direction) int {
+	if k.scopes[d] == nil {
+		return -1
+	}
+	return k.scopes[d].number
+}
+
+// forget lets go of what no subject needs any more.
+func (c *compilation) forget() {
+	for _, k := range c.space.kins {
+		if k.run != c.run {
+			k.known, k.scopes = false, [2]*scope{}
+		}
+	}
+	maps.DeleteFunc(c.governing.scopes, func(_ string, s *scope) bool { return s.used != c.run })
+	maps.DeleteFunc(c.space.lists, func(_ string, l *list) bool { return l.used != c.run })
+}
+
+// stale reports whether the table of s is not that of the identities and addresses as they are now.
+func (c *compilation) stale(s *scope) bool {
+	if s.found == nil {
+		for j, ps := range s.lists {
+			s.found = append(s.found, c.space.list(s.texts[j], ps, c.run))
+		}
+	}
+	last := 0
+	for _, l := range s.found {
+		l.used, last = c.run, max(last, l.changed)
+	}
+	if s.proxied {
+		last = max(last, c.space.moved)
+	}
+	return s.lowered == 0 || s.lowered < last
+}
+
+// lowerScope fills in the table of s but for its members.
 func (c *compilation) lowerScope(s *scope) {
-	*s.table = program.Table{Key: s.key, Lineage: s.lineage, Direction: s.direction}
+	s.lowered, s.diags = c.run, nil
+	s.table = program.Table{Key: s.key, Lineage: s.lineage, Direction: s.direction}
 	if len(s.rules) > math.MaxUint16 {
-		last := s.rules[len(s.rules)-1].place()
-		c.diags.Add(diag.Diagnostic{
-			Code: CodeTooMany, Span: last.span, Summary: fmt.Sprintf("%d rules speak of one workload, and there may be 65,535", len(s.rules)),
+		s.diags.Add(diag.Diagnostic{
+			Code: CodeTooMany, Span: s.rules[len(s.rules)-1].place().span,
+			Summary: fmt.Sprintf("%d rules speak of one workload, and there may be 65,535", len(s.rules)),
 		})
 	}
 	s.classify(c.space)
-	c.nameSets(s)
+	s.nameSets()
 	for i := range s.classes {
 		cl := &s.classes[i]
-		s.table.Classes = append(s.table.Classes, program.Class{Key: cl.key, Names: i >= s.names, Entries: s.entries(cl)})
+		s.table.Classes = append(s.table.Classes, program.Class{Key: cl.key, Names: i >= s.names, Entries: cl.entries})
 	}
 	if s.proxied {
 		c.questions(s)
 	}
 }
 
+// writeMembers brings the members of the tables to the numbers of the identities.
+func (c *compilation) writeMembers() {
+	old := func(s *scope) bool { return s.placed < max(s.lowered, c.space.renumbered) }
+	size := 0
+	for _, s := range c.scopes {
+		if old(s) {
+			size += len(s.members)
+		}
+	}
+	room := make([]program.Member, 0, size)
+	for _, s := range c.scopes {
+		if !old(s) {
+			continue
+		}
+		first := len(room)
+		for _, m := range s.members {
+			room = append(room, program.Member{Identity: m.id.index, Class: m.class})
+		}
+		s.table.Members, s.placed = slices.Clip(room[first:]), c.run
+	}
+}
+
+// member is an identity and its class.
+type member struct {
+	id    *identity
+	class int
+}
+
 // classify folds the identities that the lists of peers do not tell apart.
 func (s *scope) classify(sp *space) {
 	holding := make(map[*identity][]int) // the lists that hold for an identity
 	var strange []int                    // those that hold for a stranger
-	for j, ps := range s.lists {
-		l := sp.list(s.texts[j], ps)
+	for j, l := range s.found {
 		if l.strangers {
 			strange = append(strange, j)
 		}
@@ -100,26 +159,36 @@ func (s *scope) classify(sp *space) {
 			holding[id] = append(holding[id], j)
 		}
 	}
-	byLists, byKey := make(map[string]*class), make(map[string]*class)
+	if s.made == nil {
+		s.made = make(map[string]*class)
+	}
+	byKey := make(map[string]*class)
 	var text []byte
 	find := func(lists []int) *class {
 		text = text[:0]
 		for _, j := range lists {
 			text = binary.AppendUvarint(text, uint64(j))
 		}
-		cl := byLists[string(text)]
+		cl := s.made[string(text)]
 		if cl == nil {
 			cl = s.newClass(lists)
-			byLists[string(text)], byKey[cl.key] = cl, cl
+			s.made[string(text)] = cl
 		}
+		byKey[cl.key] = cl
 		return cl
 	}
 	first := find(strange)
 	of := make(map[*identity]*class)
-	for _, id := range sp.identities {
-		cl := find(holding[id])
-		if cl != first {
+	for id, lists := range holding {
+		if cl := find(lists); cl != first {
 			of[id] = cl
+		}
+	}
+	if len(strange) > 0 {
+		for _, id := range sp.identities {
+			if holding[id] == nil {
+				of[id] = find(nil)
+			}
 		}
 	}
 	delete(byKey, first.key)
@@ -130,10 +199,11 @@ func (s *scope) classify(sp *space) {
 		s.classes = append(s.classes, *byKey[k])
 	}
 	s.names = len(s.classes)
-	s.table.Members = make([]program.Member, 0, len(of))
-	for _, id := range slices.SortedFunc(maps.Keys(of), func(a, b *identity) int { return cmp.Compare(a.index, b.index) }) {
-		s.table.Members = append(s.table.Members, program.Member{Identity: id.index, Class: number[of[id]]})
+	s.members = make([]member, 0, len(of))
+	for id, cl := range of {
+		s.members = append(s.members, member{id, number[cl]})
 	}
+	slices.SortFunc(s.members, func(a, b member) int { return byIndex(a.id, b.id) })
 }
 
 // newClass makes the class for which some lists of peers hold.
@@ -142,6 +212,7 @@ func (s *scope) newClass(lists []int) *class {
 	for _, j := range lists {
 		cl.holds[j] = true
 	}
+	cl.entries = s.entries(cl)
 	return cl
 }
 
