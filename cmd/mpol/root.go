@@ -23,8 +23,11 @@ type streams struct {
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot(streams{in: stdin, out: stdout, err: stderr, now: time.Now})
-	root.SetArgs(args)
-	verb, err := root.ExecuteContextC(ctx)
+	verb, args, err := twoDashes(root, args)
+	if err == nil {
+		root.SetArgs(args)
+		verb, err = root.ExecuteContextC(ctx)
+	}
 	var said outcome
 	switch {
 	case err == nil:
