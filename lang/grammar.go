@@ -5,6 +5,7 @@ package lang
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -18,62 +19,64 @@ import (
 // everything that walks a tree.
 const maxDepth = 100
 
-// grammar is one parser for each piece into which a file is split.
+// grammar is one piece for each kind of those into which a file is split.
 type grammar struct {
-	pkg        *participle.Parser[Package]
-	imports    *participle.Parser[Import]
-	tier       *participle.Parser[Tier]
-	def        *participle.Parser[Default]
-	workload   *participle.Parser[Workload]
-	cidrs      *participle.Parser[Cidrs]
-	domains    *participle.Parser[Domains]
-	service    *participle.Parser[Service]
-	resolver   *participle.Parser[Resolver]
-	policy     *participle.Parser[policyHeader]
-	resolve    *participle.Parser[Resolve]
-	rule       *participle.Parser[Rule]
-	annotation *participle.Parser[Annotation]
-	test       *participle.Parser[testHeader]
-	given      *participle.Parser[Given]
-	line       *participle.Parser[Line]
-	prove      *participle.Parser[proveHeader]
-	claim      *participle.Parser[Claim]
+	pkg        *piece[Package]
+	imports    *piece[Import]
+	tier       *piece[Tier]
+	def        *piece[Default]
+	workload   *piece[Workload]
+	cidrs      *piece[Cidrs]
+	domains    *piece[Domains]
+	service    *piece[Service]
+	resolver   *piece[Resolver]
+	policy     *piece[policyHeader]
+	resolve    *piece[Resolve]
+	rule       *piece[Rule]
+	annotation *piece[Annotation]
+	test       *piece[testHeader]
+	given      *piece[Given]
+	line       *piece[Line]
+	prove      *piece[proveHeader]
+	claim      *piece[Claim]
+}
+
+// piece is what is read as one: the production of a struct, and the parser that participle makes of the
+// same tags.
+type piece[T any] struct {
+	*participle.Parser[T]
+	production *production
 }
 
 // sharedGrammar builds the grammar once; it is immutable.
 var sharedGrammar = sync.OnceValue(func() *grammar {
+	ps := productions{}
 	return &grammar{
-		pkg: build[Package](), imports: build[Import](), tier: build[Tier](), def: build[Default](),
-		workload: build[Workload](), cidrs: build[Cidrs](), domains: build[Domains](), service: build[Service](),
-		resolver: build[Resolver](), policy: build[policyHeader](), resolve: build[Resolve](), rule: build[Rule](),
-		annotation: build[Annotation](), test: build[testHeader](), given: build[Given](), line: build[Line](),
-		prove: build[proveHeader](), claim: build[Claim](),
+		pkg: build[Package](ps), imports: build[Import](ps), tier: build[Tier](ps), def: build[Default](ps),
+		workload: build[Workload](ps), cidrs: build[Cidrs](ps), domains: build[Domains](ps), service: build[Service](ps),
+		resolver: build[Resolver](ps), policy: build[policyHeader](ps), resolve: build[Resolve](ps), rule: build[Rule](ps),
+		annotation: build[Annotation](ps), test: build[testHeader](ps), given: build[Given](ps), line: build[Line](ps),
+		prove: build[proveHeader](ps), claim: build[Claim](ps),
 	}
 })
 
-func build[T any]() *participle.Parser[T] {
-	return participle.MustBuild[T](participle.Lexer(definition{}), participle.UseLookahead(1))
+func build[T any](ps productions) *piece[T] {
+	return &piece[T]{
+		Parser:     participle.MustBuild[T](participle.Lexer(definition{}), participle.UseLookahead(lookahead)),
+		production: ps.of(reflect.TypeFor[T]()),
+	}
 }
 
 // read parses the tokens [lo, hi) as one T. It returns nil when they are none, which is then
 // reported, once.
-func read[T any](p *parser, g *participle.Parser[T], lo, hi int) *T {
+func read[T any](p *parser, g *piece[T], lo, hi int) *T {
 	if p.invalid(lo, hi) || p.tooDeep(lo, hi) {
 		return nil
 	}
-	// In nearly every case the production ends where the piece does, and no token is copied.
-	whole := p.peeking
-	whole.LoadCheckpoint(p.places[lo])
-	if v, err := g.ParseFromLexer(&whole, participle.AllowTrailing(true)); err == nil && int(whole.RawCursor()) == hi {
-		return v
+	if v, ok := p.walker.read(g.production, lo, hi); ok {
+		return v.(*T)
 	}
-	piece, err := lexer.Upgrade(&tokens{list: p.toks[lo:hi], end: lexer.Token{Type: lexer.EOF, Pos: p.toks[hi].Pos}})
-	if err == nil {
-		var v *T
-		if v, err = g.ParseFromLexer(piece); err == nil {
-			return v
-		}
-	}
+	err := g.mistake(p.toks, lo, hi)
 	at, want := lo, ""
 	var perr participle.Error
 	if errors.As(err, &perr) {
@@ -85,6 +88,15 @@ func read[T any](p *parser, g *participle.Parser[T], lo, hi int) *T {
 	}
 	p.expected(at, want, formOf((*T)(nil)))
 	return nil
+}
+
+// mistake returns why the tokens [lo, hi) are no piece.
+func (g *piece[T]) mistake(toks []lexer.Token, lo, hi int) error {
+	list, err := lexer.Upgrade(&tokens{list: toks[lo:hi], end: lexer.Token{Type: lexer.EOF, Pos: toks[hi].Pos}})
+	if err == nil {
+		_, err = g.ParseFromLexer(list)
+	}
+	return err
 }
 
 // items returns what is wanted at token i where the grammar says that a } is, and a list in braces may

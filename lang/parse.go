@@ -29,33 +29,18 @@ func Parse(name string, text []byte) (*File, diag.List) {
 
 // parser reads ranges [lo, hi) of the tokens of one file.
 type parser struct {
-	toks     []lexer.Token      // ends with EOF
-	peeking  lexer.PeekingLexer // over toks
-	places   []lexer.Checkpoint // of peeking before each token
+	toks     []lexer.Token // ends with EOF
 	comments []Comment
 	diags    diag.List
 	before   int  // number of diags when the present declaration began
 	extra    bool // a { of the present declaration was one too many
 	grammar  *grammar
+	walker   walker // over toks
 }
 
-// newParser returns a parser of what was scanned. The tokens are those of its lexer, so that nodes
-// and parser share them.
+// newParser returns a parser of what was scanned.
 func newParser(s *scanner) *parser {
-	p := &parser{comments: s.comments, diags: s.diags, grammar: sharedGrammar()}
-	last := len(s.tokens) - 1
-	peeking, err := lexer.Upgrade(&tokens{list: s.tokens[:last], end: s.tokens[last]})
-	if err != nil {
-		panic(fmt.Sprintf("lang: read scanned tokens: %v", err)) // a list cannot fail
-	}
-	p.places = make([]lexer.Checkpoint, 0, last+1)
-	for range last {
-		p.places = append(p.places, peeking.MakeCheckpoint())
-		peeking.Next()
-	}
-	p.places = append(p.places, peeking.MakeCheckpoint())
-	p.peeking, p.toks = *peeking, peeking.Range(0, lexer.RawCursor(last+1))
-	return p
+	return &parser{toks: s.tokens, comments: s.comments, diags: s.diags, grammar: sharedGrammar(), walker: walker{toks: s.tokens}}
 }
 
 func (p *parser) errorAt(code diag.Code, span diag.Span, summary, help string) {

@@ -108,6 +108,8 @@ func (s *scanner) characters() {
 // forbidden says why r, the first character of text, may stand nowhere.
 func forbidden(r rune, text string) string {
 	switch {
+	case ' ' <= r && r < utf8.RuneSelf: // nearly all
+		return ""
 	case r == 0:
 		return "the file holds a NUL character"
 	case r == '\ufeff':
