@@ -245,6 +245,8 @@ func (p *parser) beginsRule(i, _ int) bool {
 	switch {
 	case prev.Value == "@" || prev.Value == ".":
 		return false
+	case p.toks[i].Type == tokenLabel && p.next(i).Type == tokenNumber && !p.firstOnLine(i):
+		return false // a host with its port
 	case p.toks[i].Type == tokenLabel: // but for tcp:443, where a port is wanted
 		return p.firstOnLine(i) || prev.Value != "on" && prev.Value != "," || !isProtocol(Text(p.toks[i]))
 	case prev.Type == tokenLabel || prev.Value == "audit":

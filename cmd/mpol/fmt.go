@@ -103,7 +103,7 @@ func emit(w io.Writer, file source.File, text []byte, showDiff, checkOnly bool) 
 }
 
 // replace gives a file a new text at once: who reads it meanwhile sees the old or the new. Its mode
-// and owner stay, and a link stays a link.
+// and owner stay, a link stays a link, and a file that its user may not write stays as it is.
 func replace(name string, text []byte) (err error) {
 	name, err = filepath.EvalSymlinks(name)
 	if err != nil {
@@ -111,6 +111,9 @@ func replace(name string, text []byte) (err error) {
 	}
 	info, err := os.Stat(name)
 	if err != nil {
+		return err
+	}
+	if err := writable(name); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".mpol-fmt-*")
@@ -140,4 +143,13 @@ func replace(name string, text []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), name)
+}
+
+// writable says why a file may not be written. A folder in which one may rename does not answer that.
+func writable(name string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }

@@ -125,9 +125,12 @@ func (c *checker) metadata(r *Rule) {
 			return false
 		})
 	}
+	is := func(a netip.Addr) func(netip.Prefix) bool {
+		return func(p netip.Prefix) bool { return p.IsSingleIP() && p.Addr() == a }
+	}
 	named := func(a netip.Addr) bool {
 		return slices.ContainsFunc(r.Peers.Include, func(p program.Peer) bool {
-			return p.Kind == program.PeerPrefix && p.Prefix.IsSingleIP() && p.Prefix.Addr() == a
+			return p.Kind == program.PeerPrefix && is(a)(p.Prefix) || p.Kind == program.PeerDomain && slices.ContainsFunc(p.Domain.Private, is(a))
 		})
 	}
 	var open []string

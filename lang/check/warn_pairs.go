@@ -4,6 +4,7 @@ package check
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"mpol/compiler/program"
@@ -136,12 +137,23 @@ func (c *checker) denyAll(n *placed, allows []*placed) {
 	}
 }
 
-// everyone reports whether peers are all of any.
+// everyone reports whether peers are all of any: by name, or every address of both families.
 func everyone(p program.Peers) bool {
 	if len(p.Except) > 0 {
 		return false
 	}
-	return has(p, program.PeerAny) || has(p, program.PeerWorkloads) && has(p, program.PeerHost) && has(p, program.PeerWorld)
+	return has(p, program.PeerAny) || everyAddress(p.Include) || has(p, program.PeerWorkloads) && has(p, program.PeerHost) && has(p, program.PeerWorld)
+}
+
+// everyAddress reports whether the prefixes among ps are all addresses.
+func everyAddress(ps []program.Peer) bool {
+	var of []netip.Prefix
+	for _, p := range ps {
+		if p.Kind == program.PeerPrefix {
+			of = append(of, p.Prefix)
+		}
+	}
+	return len(of) > 1 && len(everything().minus(union(of))) == 0
 }
 
 // denyReachable warns of a deny to a name whose addresses the subject may reach all the same: a deny

@@ -88,23 +88,26 @@ func sourceLine(text []byte, p Pos) (string, bool) {
 // indent returns the blank that stands left of a column; tabs stay tabs, so that carets line up.
 func indent(line string, column int) string {
 	var b strings.Builder
-	for _, r := range line {
+	for _, r := range visible(line) {
 		if column--; column < 1 {
 			break
 		}
-		if r != '\t' {
-			r = ' '
+		if r == '\t' {
+			b.WriteRune(r)
+			continue
 		}
-		b.WriteRune(r)
+		b.WriteString(strings.Repeat(" ", cells(r)))
 	}
 	return b.String()
 }
 
 // carets underlines the part of span on its first line, one caret at least.
 func carets(line string, s Span) string {
-	n := s.End.Column - s.Start.Column
-	if s.End.Line > s.Start.Line {
-		n = len([]rune(line)) - s.Start.Column + 1
+	n, column := 0, 0
+	for _, r := range visible(line) {
+		if column++; column >= s.Start.Column && (column < s.End.Column || s.End.Line > s.Start.Line) {
+			n += cells(r)
+		}
 	}
 	return strings.Repeat("^", max(n, 1))
 }
