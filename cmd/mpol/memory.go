@@ -10,7 +10,7 @@ import (
 )
 
 // memoryToSpend is how large the heap may grow before garbage is collected as often as usual.
-const memoryToSpend = 448 << 20
+const memoryToSpend = 256 << 20
 
 // collectSeldom trades memory for time in a verb that reads policies and ends: nearly all that parsing
 // and judging allocate is garbage at once, and collecting it is a third of their work. What the

@@ -4,6 +4,9 @@ package guard
 
 import "mpol/lang/diag"
 
+// codeHead begins the code of what the guardrail says whose name follows.
+const codeHead = "guard/"
+
 // The codes of this package, beside guard/NAME, which is what the guardrail NAME says.
 const (
 	CodeFailed    diag.Code = "guard-failed"    // a guardrail that cannot be evaluated

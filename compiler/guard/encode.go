@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -18,12 +17,13 @@ import (
 
 // encoder turns Go values into values of Rego as their JSON tags say, but without null: a nil slice
 // is an empty array, so that a guardrail may count what is not there, and a field with a nil pointer
-// is left out. A span is one text, so that places cost little; an encoder with a map notes in it
-// which text is which.
+// is left out. A span is one text, so that places cost little.
 type encoder struct {
+	form   form
 	shapes map[reflect.Type]*shape
-	spans  map[string]diag.Span
 }
+
+func newEncoder(f form) *encoder { return &encoder{form: f, shapes: map[reflect.Type]*shape{}} }
 
 // shape is what is known of a type.
 type shape struct {
@@ -34,24 +34,18 @@ type shape struct {
 func (e *encoder) shape(t reflect.Type) *shape {
 	s := e.shapes[t]
 	if s == nil {
-		s = &shape{span: t == reflect.TypeFor[diag.Span](), text: asText(t), json: asJSON(t)}
+		s = shapeOf(t)
 		if t.Kind() == reflect.Struct && !s.text && !s.json {
-			s.fields = fields(t)
+			s.fields = e.form.fields(t)
 		}
 		e.shapes[t] = s
 	}
 	return s
 }
 
-// place writes s as a guardrail sees it: file:line:column-line:column.
-func place(s diag.Span) string {
-	b := make([]byte, 0, len(s.File)+24)
-	b = append(b, s.File...)
-	for i, n := range []int{s.Start.Line, s.Start.Column, s.End.Line, s.End.Column} {
-		b = append(b, "::-:"[i])
-		b = strconv.AppendInt(b, int64(n), 10)
-	}
-	return string(b)
+// shapeOf returns the shape of a type without its fields.
+func shapeOf(t reflect.Type) *shape {
+	return &shape{span: t == reflect.TypeFor[diag.Span](), text: asText(t), json: asJSON(t)}
 }
 
 // field is one field of a struct as JSON shows it.
@@ -129,15 +123,13 @@ func asJSON(t reflect.Type) bool {
 	return t.Kind() != reflect.Pointer && t.Implements(reflect.TypeFor[json.Marshaler]())
 }
 
-// encode returns v as a term.
-func (e *encoder) encode(v reflect.Value) (*ast.Term, error) {
+// encode returns as a term what n says of v. What it does not say is left out of objects; a list
+// keeps its length.
+func (e *encoder) encode(v reflect.Value, n *reads) (*ast.Term, error) {
 	s := e.shape(v.Type())
 	switch {
 	case s.span:
-		return e.span(v.Interface().(diag.Span)), nil
-	case s.text:
-		text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
-		return ast.StringTerm(string(text)), err
+		return ast.StringTerm(place(v.Interface().(diag.Span))), nil
 	case s.json:
 		text, err := json.Marshal(v.Interface())
 		if err != nil {
@@ -145,47 +137,51 @@ func (e *encoder) encode(v reflect.Value) (*ast.Term, error) {
 		}
 		return ast.ParseTerm(string(text))
 	}
+	if value, ok := scalar(v, s.text); ok {
+		return value, nil
+	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
 			return nil, fmt.Errorf("a nil %s stands where a value must", v.Type())
 		}
-		return e.encode(v.Elem())
+		return e.encode(v.Elem(), n)
 	case reflect.Slice, reflect.Array:
-		return e.array(v)
+		return e.array(v, n.element())
 	case reflect.Map:
 		return e.mapping(v)
 	case reflect.Struct:
-		return e.object(v, s)
-	case reflect.String:
-		return ast.StringTerm(v.String()), nil
-	case reflect.Bool:
-		return ast.InternedTerm(v.Bool()), nil
-	}
-	switch {
-	case v.CanInt():
-		return ast.InternedTerm(v.Int()), nil
-	case v.CanUint():
-		return ast.InternedTerm(v.Uint()), nil
-	case v.CanFloat():
-		return ast.FloatNumberTerm(v.Float()), nil
+		return e.object(v, s, n)
 	}
 	return nil, fmt.Errorf("a value of the type %s cannot be shown", v.Type())
 }
 
-func (e *encoder) span(s diag.Span) *ast.Term {
-	text := place(s)
-	if e.spans != nil {
-		e.spans[text] = s
+// scalar returns a value without parts as a term; text says that its type shows itself as one.
+func scalar(v reflect.Value, text bool) (*ast.Term, bool) {
+	if text {
+		text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
+		return ast.StringTerm(string(text)), err == nil
 	}
-	return ast.StringTerm(text)
+	switch {
+	case v.Kind() == reflect.String:
+		return ast.StringTerm(v.String()), true
+	case v.Kind() == reflect.Bool:
+		return ast.InternedTerm(v.Bool()), true
+	case v.CanInt():
+		return ast.InternedTerm(v.Int()), true
+	case v.CanUint():
+		return ast.InternedTerm(v.Uint()), true
+	case v.CanFloat():
+		return ast.FloatNumberTerm(v.Float()), true
+	}
+	return nil, false
 }
 
-func (e *encoder) array(v reflect.Value) (*ast.Term, error) {
+func (e *encoder) array(v reflect.Value, n *reads) (*ast.Term, error) {
 	terms := make([]*ast.Term, v.Len())
 	for i := range terms {
 		var err error
-		if terms[i], err = e.encode(v.Index(i)); err != nil {
+		if terms[i], err = e.encode(v.Index(i), n); err != nil {
 			return nil, err
 		}
 	}
@@ -195,11 +191,11 @@ func (e *encoder) array(v reflect.Value) (*ast.Term, error) {
 func (e *encoder) mapping(v reflect.Value) (*ast.Term, error) {
 	var pairs [][2]*ast.Term
 	for key, value := range v.Seq2() {
-		k, err := e.encode(key)
+		k, err := e.encode(key, &reads{all: true})
 		if err != nil {
 			return nil, err
 		}
-		term, err := e.encode(value)
+		term, err := e.encode(value, &reads{all: true})
 		if err != nil {
 			return nil, err
 		}
@@ -208,14 +204,18 @@ func (e *encoder) mapping(v reflect.Value) (*ast.Term, error) {
 	return ast.ObjectTerm(pairs...), nil
 }
 
-func (e *encoder) object(v reflect.Value, s *shape) (*ast.Term, error) {
+func (e *encoder) object(v reflect.Value, s *shape, n *reads) (*ast.Term, error) {
 	pairs := make([][2]*ast.Term, 0, len(s.fields))
 	for _, f := range s.fields {
+		part := n.field(f.name)
+		if part == nil {
+			continue
+		}
 		value := v.FieldByIndex(f.index)
 		if f.omits(value) {
 			continue
 		}
-		term, err := e.encode(value)
+		term, err := e.encode(value, part)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		}

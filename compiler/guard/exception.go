@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,23 +49,60 @@ func exceptions(m *check.Module) []annotated {
 	return list
 }
 
-// excepts reports whether d stands over a place and bears @allow for g with a reason.
-func (d annotated) excepts(g Guardrail, at diag.Span) bool {
-	return d.covers(at) &&
-		slices.ContainsFunc(d.annotations, func(a check.Annotation) bool { return names(a, g) && reasoned(a) })
+// grants are the places within which exceptions with a reason hold, by guardrail and file, in file
+// order, none within another.
+type grants map[[2]string][]diag.Span
+
+// grant collects the exceptions of declarations and their annotations.
+func grant(ds []annotated) grants {
+	all := grants{}
+	for _, d := range ds {
+		for _, a := range d.annotations {
+			if a.Key != "allow" || !reasoned(a) {
+				continue
+			}
+			key := [2]string{a.Values[0], d.span.File}
+			all[key] = append(all[key], d.span)
+			for _, a := range d.annotations {
+				all[key] = append(all[key], a.Span)
+			}
+		}
+	}
+	for key, spans := range all {
+		slices.SortFunc(spans, func(a, b diag.Span) int {
+			return cmp.Or(cmp.Compare(a.Start.Offset, b.Start.Offset), cmp.Compare(b.End.Offset, a.End.Offset))
+		})
+		outer := spans[:0]
+		for _, s := range spans {
+			if n := len(outer); n == 0 || !within(outer[n-1], s) {
+				outer = append(outer, s)
+			}
+		}
+		all[key] = outer
+	}
+	return all
 }
 
-// covers reports whether a place lies in d or in one of its annotations.
-func (d annotated) covers(at diag.Span) bool {
-	return within(d.span, at) ||
-		slices.ContainsFunc(d.annotations, func(a check.Annotation) bool { return within(a.Span, at) })
+// cover reports whether d is what a guardrail says of a place within an exception from it.
+func (g grants) cover(d diag.Diagnostic) bool {
+	name, ok := strings.CutPrefix(string(d.Code), codeHead)
+	if !ok {
+		return false
+	}
+	spans := g[[2]string{name, d.Span.File}]
+	i, found := slices.BinarySearchFunc(spans, d.Span.Start.Offset, func(s diag.Span, at int) int { return cmp.Compare(s.Start.Offset, at) })
+	if !found {
+		i--
+	}
+	return i >= 0 && within(spans[i], d.Span)
 }
 
 func within(outer, at diag.Span) bool {
 	return outer.File == at.File && outer.Start.Offset <= at.Start.Offset && at.End.Offset <= outer.End.Offset
 }
 
-func names(a check.Annotation, g Guardrail) bool {
+// excepts reports whether an annotation is an exception from g.
+func excepts(a check.Annotation, g Guardrail) bool {
 	return a.Key == "allow" && len(a.Values) > 0 && a.Values[0] == g.Name
 }
 
@@ -78,7 +116,7 @@ func blankExceptions(ds []annotated, gs []Guardrail) diag.List {
 	for _, d := range ds {
 		for _, a := range d.annotations {
 			for _, g := range gs {
-				if names(a, g) && !reasoned(a) {
+				if excepts(a, g) && !reasoned(a) {
 					list = append(list, blankException(a, g))
 				}
 			}

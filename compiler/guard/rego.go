@@ -3,13 +3,12 @@
 package guard
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"mpol/lang/diag"
@@ -25,33 +24,45 @@ func packageOf(g Guardrail) ast.Ref {
 // compiled is a guardrail ready to be evaluated, or what is wrong with it.
 type compiled struct {
 	Guardrail
+	form     form
 	compiler *ast.Compiler
+	reads    *reads
+	sets     []compiledSet
 	failed   diag.List
 }
 
-// compile parses and checks guardrails. All of them share a compiler, since most of its work is to
-// read the schema; where they do not compile together each gets its own, so that every one is
-// reported by itself.
+// compile parses and checks guardrails.
 func compile(gs []Guardrail) []compiled {
 	list := make([]compiled, len(gs))
-	modules := map[string]*ast.Module{}
+	modules := map[form]map[string]*ast.Module{{}: {}, {items: true}: {}}
 	for i, g := range gs {
 		module, failed := parse(g)
 		if list[i] = (compiled{Guardrail: g, failed: failed}); failed == nil {
-			modules[g.File] = module
+			list[i].form = formOf(module)
+			modules[list[i].form][g.File] = module
 		}
 	}
-	c := newCompiler()
+	for form, some := range modules {
+		form.compile(list, some)
+	}
+	return list
+}
+
+// compile compiles the guardrails of a form. All of them share a compiler, since most of its work is
+// to read the schema; where they do not compile together each gets its own, so that every one is
+// reported by itself.
+func (f form) compile(list []compiled, modules map[string]*ast.Module) {
+	c := f.compiler()
 	if c.Compile(modules); c.Failed() {
 		c = nil
 	}
 	for i := range list {
 		g := &list[i]
-		if g.failed != nil {
+		if g.failed != nil || g.form != f {
 			continue
 		}
 		if g.compiler = c; c == nil {
-			g.compiler = newCompiler()
+			g.compiler = f.compiler()
 			module, failed := parse(g.Guardrail) // a compiler changes what it compiles
 			if failed != nil {
 				g.failed = failed
@@ -62,13 +73,14 @@ func compile(gs []Guardrail) []compiled {
 				continue
 			}
 		}
-		g.failed = slices.Concat(strangeReferences(g), unused(g))
+		if g.failed = slices.Concat(strangeReferences(g), unused(g)); g.failed == nil {
+			g.failed = g.prepare()
+		}
 	}
-	return list
 }
 
-func newCompiler() *ast.Compiler {
-	return ast.NewCompiler().WithCapabilities(capabilities()).WithSchemas(schemas()).WithStrict(true)
+func (f form) compiler() *ast.Compiler {
+	return ast.NewCompiler().WithCapabilities(capabilities()).WithSchemas(f.schemas()).WithStrict(true)
 }
 
 func parse(g Guardrail) (*ast.Module, diag.List) {
@@ -142,21 +154,6 @@ func unused(g *compiled) diag.List {
 	return list
 }
 
-// evaluate returns the value of a set, nil when it has none.
-func (g *compiled) evaluate(ctx context.Context, s set, doc *document) (any, error) {
-	value := ast.NewTerm(packageOf(g.Guardrail).Append(ast.StringTerm(s.name)))
-	results, err := rego.New(
-		rego.ParsedQuery(ast.NewBody(ast.NewExpr(value))),
-		rego.Compiler(g.compiler),
-		rego.ParsedInput(doc.value),
-		rego.StrictBuiltinErrors(true), // else a failing call is undefined, and denies nothing
-	).Eval(ctx)
-	if err != nil || len(results) != 1 || len(results[0].Expressions) != 1 {
-		return nil, err
-	}
-	return results[0].Expressions[0].Value, nil
-}
-
 // failure reports a guardrail that cannot do its work; where may be nil.
 func failure(g Guardrail, where *ast.Location, what string) diag.List {
 	at := diag.Pos{Line: 1, Column: 1}
@@ -170,6 +167,10 @@ func failure(g Guardrail, where *ast.Location, what string) diag.List {
 		Summary:  fmt.Sprintf("guardrail %s %s", g.Name, what),
 		Help:     "mend the guardrail: while it cannot be evaluated nothing passes",
 	}}
+}
+
+func tooSlow(g Guardrail, deadline time.Duration) diag.List {
+	return failure(g, nil, fmt.Sprintf("did not finish within %s", deadline))
 }
 
 func compilationFailure(g Guardrail, err error) diag.List {

@@ -5,6 +5,7 @@ package guard
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"reflect"
 
@@ -13,16 +14,6 @@ import (
 	"mpol/lang/check"
 	"mpol/lang/diag"
 )
-
-// inputVersion is the version of the input's shape. It grows when a field changes its meaning or
-// goes; a new field changes nothing for a guardrail.
-const inputVersion = 1
-
-// input is what a guardrail sees.
-type input struct {
-	Version int           `json:"version"`
-	Module  *check.Module `json:"module"`
-}
 
 // Schema returns the JSON schema of the input, as it stands in policies/guardrails/input.schema.json.
 func Schema() ([]byte, error) {
@@ -33,33 +24,57 @@ func Schema() ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// schemas returns the schema as the Rego compiler wants it. With it a misspelt field is a compile
-// error; without it, it would be undefined, and the guardrail would never deny.
-func schemas() *ast.SchemaSet {
+// schemas returns the schema of a form as the Rego compiler wants it. With it a misspelt field is a
+// compile error; without it, it would be undefined, and the guardrail would never deny.
+func (f form) schemas() *ast.SchemaSet {
 	set := ast.NewSchemaSet()
-	set.Put(ast.SchemaRootRef, inputSchema())
+	set.Put(ast.SchemaRootRef, f.schema(levels))
 	return set
 }
+
+// levels is how deep a type may contain itself in the schema that the compiler reads, and anything
+// goes below. It compares two types that have no end until the stack has one.
+const levels = 3
 
 // object is a JSON object of a schema.
 type object = map[string]any
 
-// inputSchema is taken from the Go types by the rules of encoder: each struct is a definition.
+// inputSchema is the schema of both forms: what one of them lacks is not required.
 func inputSchema() object {
-	r := reflector{defs: object{}}
-	r.schema(reflect.TypeFor[input]())
-	name := definition(reflect.TypeFor[input]())
+	items, module := form{items: true}.schema(0), form{}.schema(0)
+	properties := module["properties"].(object)
+	maps.Copy(properties, items["properties"].(object))
+	block := definition(reflect.TypeFor[check.Block]())
+	definitions := module["definitions"].(object)
+	definitions[block].(object)["required"] = items["definitions"].(object)[block].(object)["required"]
+	module["required"] = []any{"version"}
+	module["oneOf"] = []any{object{"required": []any{"module"}}, object{"required": []any{"policy", "tier"}}}
+	module["title"] = "The input of a guardrail"
+	module["description"] = "All policies as module, for a guardrail that reads it; else each policy without its rules, and each of its rules with it"
+	return module
+}
+
+// schema is taken from the Go types by the rules of encoder: each struct is a definition. A type may
+// contain itself at so many levels, without end where that is 0.
+func (f form) schema(levels int) object {
+	r := reflector{form: f, levels: levels, within: map[reflect.Type]int{}, defs: object{}}
+	r.schema(f.input())
+	name := definition(f.input())
 	root := r.defs[name].(object)
 	delete(r.defs, name)
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
-	root["title"] = "The input of a guardrail"
 	root["properties"].(object)["version"] = object{"type": "integer", "const": inputVersion}
 	root["definitions"] = r.defs
 	return root
 }
 
 // reflector collects the definitions of struct types.
-type reflector struct{ defs object }
+type reflector struct {
+	form   form
+	levels int
+	within map[reflect.Type]int // how often a type contains what is being reflected
+	defs   object
+}
 
 // schema returns the schema of t; a struct is a reference to its definition, so that a type may
 // contain itself.
@@ -99,12 +114,19 @@ func definition(t reflect.Type) string { return path.Base(t.PkgPath()) + "." + t
 // reference returns a reference to the definition of a struct, which it makes where there is none.
 func (r *reflector) reference(t reflect.Type) object {
 	name := definition(t)
+	if level := r.within[t]; r.levels > 0 && level > 0 {
+		if level == r.levels {
+			return object{}
+		}
+		name = fmt.Sprint(name, level)
+	}
 	if _, made := r.defs[name]; made {
 		return object{"$ref": "#/definitions/" + name}
 	}
+	r.within[t]++
 	properties, required := object{}, []any{}
 	r.defs[name] = object{"type": "object", "properties": properties, "additionalProperties": false}
-	for _, f := range fields(t) {
+	for _, f := range r.form.fields(t) {
 		properties[f.name] = r.schema(f.typ)
 		if !f.mayLack() {
 			required = append(required, f.name)
@@ -113,5 +135,6 @@ func (r *reflector) reference(t reflect.Type) object {
 	if len(required) > 0 {
 		r.defs[name].(object)["required"] = required
 	}
+	r.within[t]--
 	return object{"$ref": "#/definitions/" + name}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 
+	"mpol/compiler/program"
 	"mpol/lang"
 	"mpol/lang/check"
 	"mpol/lang/diag"
@@ -59,10 +60,6 @@ func TestSchemaHolds(t *testing.T) {
 	if list = append(list, found...); list.HasErrors() {
 		t.Fatalf("%s: %v", shop, list)
 	}
-	doc, err := newDocument(m)
-	if err != nil {
-		t.Fatal(err)
-	}
 	schema := ast.NewTerm(ast.MustInterfaceToValue(inputSchema()))
 	match := func(document ast.Value) string {
 		both := ast.NewObject(ast.Item(ast.StringTerm("document"), ast.NewTerm(document)), ast.Item(ast.StringTerm("schema"), schema))
@@ -76,11 +73,48 @@ func TestSchemaHolds(t *testing.T) {
 		}
 		return ast.MustInterfaceToValue(answer[1]).String()
 	}
-	if wrong := match(doc.value); wrong != "" {
-		t.Errorf("the module of %s does not meet the schema: %s", shop, wrong)
+	show := func(f form, input any) ast.Value {
+		term, err := newEncoder(f).encode(reflect.ValueOf(input), &reads{all: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return term.Value
 	}
-	if match(ast.MustParseTerm(`{"version": 1, "module": {"policies": [{"nmae": 1}]}}`).Value) == "" {
-		t.Error("a module with a wrong field meets the schema")
+	p, in := m.Policies[0], program.Ingress
+	for name, good := range map[string]ast.Value{
+		"module": show(form{}, whole{Version: inputVersion, Module: m}),
+		"policy": show(form{items: true}, item{Version: inputVersion, Policy: p, Tier: m.Tiers[p.Tier]}),
+		"rule":   show(form{items: true}, item{Version: inputVersion, Policy: p, Tier: m.Tiers[p.Tier], Direction: &in, Rule: p.Ingress.Rules[0]}),
+	} {
+		if wrong := match(good); wrong != "" {
+			t.Errorf("a %s of %s does not meet the schema: %s", name, shop, wrong)
+		}
+	}
+	for _, bad := range []string{
+		`{"version": 1, "module": {"policies": [{"nmae": 1}]}}`,
+		`{"version": 1}`,
+		`{"version": 1, "policy": {"nmae": 1}, "tier": {}}`,
+	} {
+		if match(ast.MustParseTerm(bad).Value) == "" {
+			t.Errorf("%s meets the schema", bad)
+		}
+	}
+}
+
+// TestSchemaEnds: a selector contains selectors, and a guardrail may compare them.
+func TestSchemaEnds(t *testing.T) {
+	for _, condition := range []string{
+		"input.rule.peers.include == input.rule.peers.except",
+		"input.policy.subject.selector == input.rule.peers.include[_].selector",
+		"input.policy.subject.selector.args[_].args[_].args[_].args[_].key == \"app\"",
+	} {
+		probe(t, "deny contains "+nothing+" if {\n\t"+condition+"\n}\n")
+	}
+	for _, condition := range []string{"input.policy.subject.selector.kye", "input.policy.subject.selector.args[_].kye"} {
+		text := "package mpol.guardrails.probe\n\ndeny contains " + nothing + " if " + condition
+		if g := compile([]Guardrail{{Name: "probe", File: "probe.rego", Text: text}})[0]; g.failed == nil {
+			t.Errorf("%s compiles", condition)
+		}
 	}
 }
 
@@ -110,8 +144,8 @@ func TestEncode(t *testing.T) {
 		inner: inner{Deep: "d"}, Some: &inner{Deep: "s"}, Span: span(7), Text: diag.Warning,
 		Map: map[string]int{"a": -1}, Any: "x", Float: 0.5, Flag: true, Big: 65535, Own: 4, Plain: 3,
 	}
-	e := encoder{shapes: map[reflect.Type]*shape{}, spans: map[string]diag.Span{}}
-	got, err := e.encode(reflect.ValueOf(v))
+	e, all := newEncoder(form{}), &reads{all: true}
+	got, err := e.encode(reflect.ValueOf(v), all)
 	if err != nil {
 		t.Fatalf("encode: %v", err)
 	}
@@ -122,11 +156,13 @@ func TestEncode(t *testing.T) {
 	if got.Value.Compare(want.Value) != 0 {
 		t.Errorf("encode = %s, want %s", got, want)
 	}
-	if diff := cmp.Diff(map[string]diag.Span{"shop.mpol:7:1-7:6": span(7)}, e.spans); diff != "" {
+	spans := map[string]diag.Span{}
+	e.places(reflect.ValueOf(v), spans)
+	if diff := cmp.Diff(map[string]diag.Span{"shop.mpol:7:1-7:6": span(7)}, spans); diff != "" {
 		t.Errorf("spans (-want +got):\n%s", diff)
 	}
 	for name, bad := range map[string]any{"function": func() {}, "nil in a list": []*inner{nil}} {
-		if term, err := e.encode(reflect.ValueOf(bad)); err == nil {
+		if term, err := e.encode(reflect.ValueOf(bad), all); err == nil {
 			t.Errorf("encode of a %s = %s, want an error", name, term)
 		}
 	}

@@ -53,7 +53,11 @@ var importTable = []row{
 	{pkg: "compiler/program", pure: true},
 	{pkg: "compiler", ours: []string{"lang/check", "lang/diag", "compiler/program"}, pure: true},
 	{pkg: "compiler/verdict", ours: []string{"compiler/program"}, pure: true},
-	{pkg: "compiler/guard", ours: []string{"lang/check", "lang/diag", "policies"}, third: []string{opa}},
+	// What a guardrail sees of a policy has a tier and a direction, whose types are program's.
+	{
+		pkg:  "compiler/guard",
+		ours: []string{"compiler/program", "lang/check", "lang/diag", "policies"}, third: []string{opa},
+	},
 	{
 		pkg:  "compiler/policytest",
 		ours: []string{"compiler", "compiler/program", "compiler/verdict", "lang/check", "lang/diag"},

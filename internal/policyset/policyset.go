@@ -40,6 +40,7 @@ type Options struct {
 type Set struct {
 	files  map[string]*parsed // by name, those of the last Read
 	memory check.Memory
+	guards guard.Memory
 }
 
 // Read is Read of a Set without memory.
@@ -61,7 +62,7 @@ func (s *Set) Read(ctx context.Context, files []source.File, opt Options) (*chec
 	module, found := s.memory.Check(trees, opt.Check)
 	list = append(list, found...)
 	if !opt.Unguarded && !list.HasErrors() {
-		denied, err := guard.Run(ctx, module, opt.Guard)
+		denied, err := s.guards.Run(ctx, module, opt.Guard)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -2,19 +2,13 @@
 package mpol.guardrails["admin-ports"]
 
 deny contains violation if {
-	some policy in input.module.policies
-	some direction in ["ingress", "egress"]
-	some rule in policy[direction].rules
-	rule.action == "allow"
-	open(rule)
-	not audits(policy, rule)
-	ports := [port.text |
-		some port in administration
-		covered(port, rule.l4)
-	]
-	count(ports) > 0
+	open
+	input.rule.action == "allow"
+	not audits
+	some _ in named
+	ports := [port.text | some port in known; port in named]
 	violation := {
-		"span": rule.l4_span,
+		"span": input.rule.l4_span,
 		"message": sprintf("allow of the whole public space on %s", [listed(ports)]),
 		"help": "name the peers that administer this, such as an office's cidrs, or leave the port out",
 	}
@@ -27,29 +21,39 @@ listed(ports) := text if {
 	text := sprintf("%s and %d more", [concat(", ", array.slice(ports, 0, 3)), count(ports) - 3])
 }
 
-open(rule) if rule.whole_ipv4
+open if input.rule.whole_ipv4
 
-open(rule) if rule.whole_ipv6
+open if input.rule.whole_ipv6
 
 # An audit rule opens nothing.
-audits(policy, _) if policy.audit
+audits if input.policy.audit
 
-audits(_, rule) if rule.audit
+audits if input.rule.audit
 
-covered(port, l4s) if {
-	some l4 in l4s
-	covers(l4, port)
+named contains port if {
+	some l4 in input.rule.l4
+	l4.any
+	some port in known
 }
 
-covers(l4, _) if l4.any
+named contains port if {
+	some l4 in input.rule.l4
+	l4.first == l4.last
+	some port in known
+	port.proto == l4.proto
+	port.number == l4.first
+}
 
-covers(l4, port) if {
-	l4.proto == port.proto
+named contains port if {
+	some l4 in input.rule.l4
+	l4.first < l4.last
+	some port in known
+	port.proto == l4.proto
 	l4.first <= port.number
 	port.number <= l4.last
 }
 
-administration := [
+known := [
 	{"proto": 6, "number": 22, "text": "tcp/22 (SSH)"},
 	{"proto": 6, "number": 23, "text": "tcp/23 (Telnet)"},
 	{"proto": 17, "number": 623, "text": "udp/623 (IPMI)"},

@@ -26,8 +26,7 @@ test_allows_a_deny if {
 test_allows_an_audit if {
 	rule := object.union(whole, {"audit": true})
 	count(guardrail.deny) == 0 with input as ingress(rule, [tcp(22, 22)])
-	policies := [object.union(policy, {"audit": true}) | some policy in ingress(whole, [tcp(22, 22)]).module.policies]
-	count(guardrail.deny) == 0 with input as {"version": 1, "module": {"policies": policies}}
+	count(guardrail.deny) == 0 with input as object.union(ingress(whole, [tcp(22, 22)]), {"policy": {"audit": true}})
 }
 
 test_denies_ssh_from_the_public_space_of_ipv4 if {
@@ -56,13 +55,6 @@ test_denies_any_protocol if {
 	denied("tcp/22 (SSH), tcp/23 (Telnet), udp/623 (IPMI) and 11 more") with input as ingress(whole, [{"any": true, "proto": 0, "first": 0, "last": 0}])
 }
 
-test_denies_each_rule_of_each_policy if {
-	first := object.union(whole, {"l4": [tcp(22, 22)], "l4_span": {"line": 1}})
-	second := object.union(whole, {"l4": [tcp(23, 23)], "l4_span": {"line": 2}})
-	policies := [{"ingress": {"rules": [first]}}, {"egress": {"rules": [second]}}]
-	count(guardrail.deny) == 2 with input as {"version": 1, "module": {"policies": policies}}
-}
-
 denied(ports) if {
 	guardrail.deny == {{
 		"span": {"line": 7},
@@ -71,11 +63,11 @@ denied(ports) if {
 	}}
 }
 
-ingress(rule, l4) := module("ingress", rule, l4)
+ingress(rule, l4) := item("ingress", rule, l4)
 
-egress(rule, l4) := module("egress", rule, l4)
+egress(rule, l4) := item("egress", rule, l4)
 
-module(direction, rule, l4) := {"version": 1, "module": {"policies": [{direction: {"rules": [object.union(rule, {"l4": l4, "l4_span": {"line": 7}})]}}]}}
+item(direction, rule, l4) := {"policy": {}, "direction": direction, "rule": object.union(rule, {"l4": l4, "l4_span": {"line": 7}})}
 
 tcp(first, last) := {"proto": 6, "first": first, "last": last}
 

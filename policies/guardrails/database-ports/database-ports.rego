@@ -2,40 +2,45 @@
 package mpol.guardrails["database-ports"]
 
 deny contains violation if {
-	some policy in input.module.policies
-	some rule in policy.ingress.rules
-	rule.action == "allow"
-	open(rule)
-	not audits(policy, rule)
-	ports := [port.text |
-		some port in listed
-		named(port, rule.l4)
-	]
-	count(ports) > 0
+	open
+	input.direction == "ingress"
+	input.rule.action == "allow"
+	not audits
+	some _ in named
+	ports := [port.text | some port in listed; port in named]
 	violation := {
-		"span": rule.l4_span,
+		"span": input.rule.l4_span,
 		"message": sprintf("ingress allow of the whole public space on %s", [concat(", ", ports)]),
 		"help": "name the workloads or prefixes that use this database",
 	}
 }
 
-open(rule) if rule.whole_ipv4
+open if input.rule.whole_ipv4
 
-open(rule) if rule.whole_ipv6
+open if input.rule.whole_ipv6
 
 # An audit rule opens nothing.
-audits(policy, _) if policy.audit
+audits if input.policy.audit
 
-audits(_, rule) if rule.audit
+audits if input.rule.audit
+
+named contains port if {
+	some l4 in input.rule.l4
+	l4.first == l4.last
+	some port in listed
+	port.proto == l4.proto
+	port.number == l4.first
+}
 
 # A range contains the port. What is every port is for open-ingress to say.
-named(port, l4s) if {
-	some l4 in l4s
-	not l4.any
-	l4.proto == port.proto
+named contains port if {
+	some l4 in input.rule.l4
+	l4.first < l4.last
+	l4.last - l4.first < 65534
+	some port in listed
+	port.proto == l4.proto
 	l4.first <= port.number
 	port.number <= l4.last
-	l4.last - l4.first < 65534
 }
 
 listed := [

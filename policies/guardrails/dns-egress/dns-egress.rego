@@ -2,40 +2,45 @@
 package mpol.guardrails["dns-egress"]
 
 warn contains violation if {
-	some policy in input.module.policies
-	some rule in policy.egress.rules
-	rule.action == "allow"
-	open(rule)
-	not audits(policy, rule)
-	ports := [port.text |
-		some port in listed
-		named(port, rule.l4)
-	]
-	count(ports) > 0
+	open
+	input.direction == "egress"
+	input.rule.action == "allow"
+	not audits
+	some _ in named
+	ports := [port.text | some port in listed; port in named]
 	violation := {
-		"span": rule.l4_span,
+		"span": input.rule.l4_span,
 		"message": sprintf("egress allow of the whole public space on %s", [concat(", ", ports)]),
 		"help": "name the resolvers; a name in a policy brings the questions to them with it",
 	}
 }
 
-open(rule) if rule.whole_ipv4
+open if input.rule.whole_ipv4
 
-open(rule) if rule.whole_ipv6
+open if input.rule.whole_ipv6
 
 # An audit rule opens nothing.
-audits(policy, _) if policy.audit
+audits if input.policy.audit
 
-audits(_, rule) if rule.audit
+audits if input.rule.audit
+
+named contains port if {
+	some l4 in input.rule.l4
+	l4.first == l4.last
+	some port in listed
+	port.proto == l4.proto
+	port.number == l4.first
+}
 
 # A range contains the port. What is every port is for open-egress to say.
-named(port, l4s) if {
-	some l4 in l4s
-	not l4.any
-	l4.proto == port.proto
+named contains port if {
+	some l4 in input.rule.l4
+	l4.first < l4.last
+	l4.last - l4.first < 65534
+	some port in listed
+	port.proto == l4.proto
 	l4.first <= port.number
 	port.number <= l4.last
-	l4.last - l4.first < 65534
 }
 
 listed := [

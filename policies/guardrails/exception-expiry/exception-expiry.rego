@@ -2,20 +2,19 @@
 package mpol.guardrails["exception-expiry"]
 
 warn contains violation(annotation) if {
-	some policy in input.module.policies
-	some annotation in policy.annotations
-	excepts(annotation)
-	not expires(policy)
+	not input.rule
+	some annotation in input.policy.annotations
+	annotation.key == "allow"
+	annotation.values[0] != "exception-expiry"
+	not expires(input.policy.annotations)
 }
 
 warn contains violation(annotation) if {
-	some policy in input.module.policies
-	not expires(policy)
-	some direction in ["ingress", "egress"]
-	some rule in policy[direction].rules
-	some annotation in rule.annotations
-	excepts(annotation)
-	not expires(rule)
+	some annotation in input.rule.annotations
+	annotation.key == "allow"
+	annotation.values[0] != "exception-expiry"
+	not expires(input.rule.annotations)
+	not expires(input.policy.annotations)
 }
 
 violation(annotation) := {
@@ -24,12 +23,7 @@ violation(annotation) := {
 	"help": "write @expires(\"2027-06-30\") beside it: the day on which somebody looks at it again",
 }
 
-excepts(annotation) if {
-	annotation.key == "allow"
-	annotation.values[0] != "exception-expiry"
-}
-
-expires(declaration) if {
-	some annotation in declaration.annotations
+expires(annotations) if {
+	some annotation in annotations
 	annotation.key == "expires"
 }

@@ -2,28 +2,27 @@
 package mpol.guardrails["host-ports"]
 
 deny contains violation if {
-	some policy in input.module.policies
-	not policy.audit
-	some rule in policy.egress.rules
-	rule.action == "allow"
-	some peer in rule.peers.include
+	input.direction == "egress"
+	input.rule.action == "allow"
+	some peer in input.rule.peers.include
 	peer.kind == "host"
-	not rule.audit
-	every_port(rule.l4)
+	not input.policy.audit
+	not input.rule.audit
+	every_port
 	violation := {
-		"span": rule.place_span,
+		"span": input.rule.place_span,
 		"message": "egress allow of every port of the node",
 		"help": "name the ports of the node that the workload needs",
 	}
 }
 
-every_port(l4s) if {
-	some l4 in l4s
+every_port if {
+	some l4 in input.rule.l4
 	l4.any
 }
 
-every_port(l4s) if {
-	some l4 in l4s
+every_port if {
+	some l4 in input.rule.l4
 	l4.proto in {6, 17}
 	l4.first <= 1
 	l4.last == 65535

@@ -3,28 +3,28 @@ package mpol.guardrails["host-ports_test"]
 import data.mpol.guardrails["host-ports"] as guardrail
 
 test_allows_one_port if {
-	quiet with input as module({}, {"l4": [{"proto": 17, "first": 53, "last": 53}]})
+	quiet with input as item({}, {"l4": [{"proto": 17, "first": 53, "last": 53}]})
 }
 
 test_allows_other_peers if {
-	quiet with input as module({}, {"peers": {"include": [{"kind": "workloads"}]}})
+	quiet with input as item({}, {"peers": {"include": [{"kind": "workloads"}]}})
 }
 
 test_allows_a_deny if {
-	quiet with input as module({}, {"action": "deny"})
+	quiet with input as item({}, {"action": "deny"})
 }
 
 test_allows_an_audit if {
-	quiet with input as module({"audit": true}, {})
-	quiet with input as module({}, {"audit": true})
+	quiet with input as item({"audit": true}, {})
+	quiet with input as item({}, {"audit": true})
 }
 
 test_denies_any_protocol if {
-	denied with input as module({}, {})
+	denied with input as item({}, {})
 }
 
 test_denies_every_port_of_tcp if {
-	denied with input as module({}, {"l4": [{"proto": 6, "first": 1, "last": 65535}]})
+	denied with input as item({}, {"l4": [{"proto": 6, "first": 1, "last": 65535}]})
 }
 
 quiet if count(guardrail.deny) == 0
@@ -37,7 +37,7 @@ denied if {
 	}}
 }
 
-module(policy, fields) := {"module": {"policies": [object.union({"egress": {"rules": [rule(fields)]}}, policy)]}}
+item(policy, fields) := {"policy": policy, "direction": "egress", "rule": rule(fields)}
 
 rule(fields) := object.union(
 	{

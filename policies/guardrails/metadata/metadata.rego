@@ -2,62 +2,59 @@
 package mpol.guardrails.metadata
 
 deny contains violation if {
-	some policy in input.module.policies
-	some rule in policy.egress.rules
-	rule.action == "allow"
-	wide(rule)
-	not audits(policy, rule)
-	web(rule.l4)
+	input.direction == "egress"
+	input.rule.action == "allow"
+	wide
+	not audits
+	web
 	reached := [address |
 		some address in addresses
-		reaches(rule, address)
+		reaches(address)
 	]
 	count(reached) > 0
 	violation := {
-		"span": rule.peers_span,
+		"span": input.rule.peers_span,
 		"message": sprintf("egress allow of the cloud's metadata service at %s", [concat(", ", reached)]),
 		"help": sprintf("except %s takes it away; so does internet for world", [concat(", ", reached)]),
 	}
 }
 
 # Most rules name workloads or domains alone and are done here.
-wide(rule) if {
-	some peer in rule.peers.include
-	not peer.kind in {"selector", "same", "workloads", "host", "internet"}
-	not plain(peer)
+wide if {
+	some peer in input.rule.peers.include
+	peer.kind in {"any", "world", "prefix"}
 }
 
-# A domain that opens public addresses alone.
-plain(peer) if {
-	peer.kind == "domain"
-	count(object.get(peer.domain, "private", [])) == 0
+wide if {
+	some peer in input.rule.peers.include
+	some _ in peer.domain.private
 }
 
 # An audit rule opens nothing.
-audits(policy, _) if policy.audit
+audits if input.policy.audit
 
-audits(_, rule) if rule.audit
+audits if input.rule.audit
 
-web(l4s) if {
-	some l4 in l4s
+web if {
+	some l4 in input.rule.l4
 	l4.any
 }
 
-web(l4s) if {
-	some l4 in l4s
+web if {
+	some l4 in input.rule.l4
 	l4.proto == 6
 	l4.first <= 80
 	80 <= l4.last
 }
 
-reaches(rule, address) if {
-	some peer in rule.peers.include
+reaches(address) if {
+	some peer in input.rule.peers.include
 	covers(peer, address)
-	not excepted(rule, address)
+	not excepted(address)
 }
 
-excepted(rule, address) if {
-	some peer in rule.peers.except
+excepted(address) if {
+	some peer in input.rule.peers.except
 	covers(peer, address)
 }
 

@@ -21,21 +21,20 @@ test_allows_the_world_without_it if {
 }
 
 test_allows_another_port if {
-	quiet with input as module({"l4": [{"proto": 6, "first": 443, "last": 443}]}, [{"kind": "world"}], [])
-	quiet with input as module({"l4": [{"proto": 17, "first": 80, "last": 80}]}, [{"kind": "world"}], [])
+	quiet with input as item({"l4": [{"proto": 6, "first": 443, "last": 443}]}, [{"kind": "world"}], [])
+	quiet with input as item({"l4": [{"proto": 17, "first": 80, "last": 80}]}, [{"kind": "world"}], [])
 }
 
 test_allows_a_deny if {
-	quiet with input as module({"action": "deny"}, [{"kind": "any"}], [])
+	quiet with input as item({"action": "deny"}, [{"kind": "any"}], [])
 }
 
 test_allows_an_audit_rule if {
-	quiet with input as module({"audit": true}, [{"kind": "any"}], [])
+	quiet with input as item({"audit": true}, [{"kind": "any"}], [])
 }
 
 test_allows_an_audit_policy if {
-	policies := [object.union(policy, {"audit": true}) | some policy in egress([{"kind": "any"}], []).module.policies]
-	quiet with input as {"module": {"policies": policies}}
+	quiet with input as object.union(egress([{"kind": "any"}], []), {"policy": {"audit": true}})
 }
 
 test_denies_the_world if {
@@ -44,7 +43,7 @@ test_denies_the_world if {
 }
 
 test_denies_any_protocol if {
-	denied(all) with input as module({"l4": [{"any": true, "proto": 0, "first": 0, "last": 0}]}, [{"kind": "world"}], [])
+	denied(all) with input as item({"l4": [{"any": true, "proto": 0, "first": 0, "last": 0}]}, [{"kind": "world"}], [])
 }
 
 test_denies_the_address if {
@@ -79,9 +78,9 @@ all := "169.254.169.254, 169.254.170.2, 100.100.100.200, 168.63.129.16, fd00:ec2
 
 every_address := [prefix("169.254.0.0/16"), prefix("100.64.0.0/10"), prefix("168.63.129.16/32"), prefix("fc00::/7")]
 
-egress(include, except) := module({}, include, except)
+egress(include, except) := item({}, include, except)
 
-module(fields, include, except) := {"module": {"policies": [{"egress": {"rules": [object.union(
+item(fields, include, except) := {"policy": {}, "direction": "egress", "rule": object.union(
 	{
 		"action": "allow",
 		"peers": {"include": include, "except": except},
@@ -89,6 +88,6 @@ module(fields, include, except) := {"module": {"policies": [{"egress": {"rules":
 		"l4": [{"proto": 6, "first": 80, "last": 80}],
 	},
 	fields,
-)]}}]}}
+)}
 
 prefix(text) := {"kind": "prefix", "prefix": text}

@@ -2,48 +2,43 @@
 package mpol.guardrails["open-egress"]
 
 deny contains violation if {
-	some policy in input.module.policies
-	some rule in policy.egress.rules
-	rule.action == "allow"
-	open(rule)
-	not audits(policy, rule)
-	every_port(rule.l4)
+	open
+	input.direction == "egress"
+	input.rule.action == "allow"
+	not audits
+	every_port
 	violation := {
-		"span": rule.place_span,
+		"span": input.rule.place_span,
 		"message": "egress allow of everything on every port",
 		"help": "name the peers, or the ports, that the workload needs",
 	}
 }
 
-open(rule) if rule.whole_ipv4
+open if input.rule.whole_ipv4
 
-open(rule) if rule.whole_ipv6
+open if input.rule.whole_ipv6
 
 # An audit rule opens nothing.
-audits(policy, _) if policy.audit
+audits if input.policy.audit
 
-audits(_, rule) if rule.audit
+audits if input.rule.audit
 
-every_port(l4s) if {
-	some l4 in l4s
+every_port if {
+	some l4 in input.rule.l4
 	l4.any
 }
 
 # Every port of TCP, UDP or SCTP, in one range or by the union of several.
-every_port(l4s) if {
+every_port if {
+	some l4 in input.rule.l4
+	l4.first <= 1
 	some proto in {6, 17, 132}
-	ranges := [l4 | some l4 in l4s; l4.proto == proto]
-	count(ranges) > 0
+	ranges := sort([[l4.first, l4.last] | some l4 in input.rule.l4; l4.proto == proto])
+	lasts := array.concat([0], [range[1] | some range in ranges])
+	max(lasts) == 65535
 
-	# When a port is missing, then 1 is, or one that follows the end of a range.
-	candidates := {1} | {port |
-		some range in ranges
-		port := range.last + 1
-		port <= 65535
-	}
-	every port in candidates {
-		some range in ranges
-		range.first <= port
-		port <= range.last
+	# No port is missing before a range.
+	every i, range in ranges {
+		range[0] <= max(array.slice(lasts, 0, i + 1)) + 1
 	}
 }

@@ -36,14 +36,12 @@ test_allows_a_deny if {
 }
 
 test_allows_ingress if {
-	policies := [{"ingress": {"rules": [rule({}, [everything])]}}]
-	count(guardrail.deny) == 0 with input as {"version": 1, "module": {"policies": policies}}
+	count(guardrail.deny) == 0 with input as object.union(egress({}, [everything]), {"direction": "ingress"})
 }
 
 test_allows_an_audit if {
 	count(guardrail.deny) == 0 with input as egress({"audit": true}, [everything])
-	policies := [object.union(policy, {"audit": true}) | some policy in egress({}, [everything]).module.policies]
-	count(guardrail.deny) == 0 with input as {"version": 1, "module": {"policies": policies}}
+	count(guardrail.deny) == 0 with input as object.union(egress({}, [everything]), {"policy": {"audit": true}})
 }
 
 test_denies_any_protocol if {
@@ -75,7 +73,7 @@ denied if {
 	}}
 }
 
-egress(fields, l4) := {"version": 1, "module": {"policies": [{"egress": {"rules": [rule(fields, l4)]}}]}}
+egress(fields, l4) := {"policy": {}, "direction": "egress", "rule": rule(fields, l4)}
 
 rule(fields, l4) := object.union(
 	{"action": "allow", "whole_ipv4": true, "whole_ipv6": true, "l4": l4, "place_span": {"line": 7}},

@@ -19,7 +19,7 @@ test_allows_a_deny if {
 }
 
 test_allows_egress if {
-	quiet with input as {"module": {"policies": [{"egress": {"rules": [rule({}, [everything])]}}]}}
+	quiet with input as object.union(ingress({}, [everything]), {"direction": "egress"})
 }
 
 test_allows_an_audit_rule if {
@@ -27,7 +27,7 @@ test_allows_an_audit_rule if {
 }
 
 test_allows_an_audit_policy if {
-	quiet with input as {"module": {"policies": [{"audit": true, "ingress": {"rules": [rule({}, [everything])]}}]}}
+	quiet with input as object.union(ingress({}, [everything]), {"policy": {"audit": true}})
 }
 
 test_denies_any_protocol if {
@@ -57,7 +57,7 @@ denied if {
 	}}
 }
 
-ingress(fields, l4) := {"module": {"policies": [{"ingress": {"rules": [rule(fields, l4)]}}]}}
+ingress(fields, l4) := {"policy": {}, "direction": "ingress", "rule": rule(fields, l4)}
 
 rule(fields, l4) := object.union(
 	{"action": "allow", "whole_ipv4": true, "whole_ipv6": true, "l4": l4, "place_span": "place"},

@@ -2,17 +2,16 @@
 package mpol.guardrails.owner
 
 deny contains violation if {
-	some policy in input.module.policies
-	not owned(policy)
+	not owned
 	violation := {
-		"span": policy.name_span,
-		"message": sprintf("policy %s has no owner", [policy.name]),
+		"span": input.policy.name_span,
+		"message": sprintf("policy %s has no owner", [input.policy.name]),
 		"help": "write @owner(\"team\") on the line before the policy",
 	}
 }
 
-owned(policy) if {
-	some annotation in policy.annotations
+owned if {
+	some annotation in input.policy.annotations
 	annotation.key == "owner"
 	some value in annotation.values
 	trim_space(value) != ""

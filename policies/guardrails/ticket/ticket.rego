@@ -24,16 +24,13 @@ warn contains violation if {
 }
 
 tickets contains annotation if {
-	some policy in input.module.policies
-	some annotation in policy.annotations
+	not input.rule
+	some annotation in input.policy.annotations
 	annotation.key == "ticket"
 }
 
 tickets contains annotation if {
-	some policy in input.module.policies
-	some direction in ["ingress", "egress"]
-	some rule in policy[direction].rules
-	some annotation in rule.annotations
+	some annotation in input.rule.annotations
 	annotation.key == "ticket"
 }
 

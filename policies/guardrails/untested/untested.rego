@@ -2,7 +2,7 @@
 package mpol.guardrails.untested
 
 warn contains violation if {
-	count(input.module.tests) > 0
+	some _ in input.module.tests
 	some package_name in ({package_of(policy.name) | some policy in input.module.policies} - tested)
 	first := min([i | some i, policy in input.module.policies; package_of(policy.name) == package_name])
 	violation := {

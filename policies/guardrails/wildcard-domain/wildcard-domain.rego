@@ -2,13 +2,12 @@
 package mpol.guardrails["wildcard-domain"]
 
 warn contains violation if {
-	some policy in input.module.policies
-	some rule in policy.egress.rules
-	some pattern in rule.patterns
+	input.direction == "egress"
+	input.rule.action == "allow"
+	some pattern in input.rule.patterns
 	pattern.wild
 	pattern.use == "peer"
-	rule.action == "allow"
-	inexact(rule.l4)
+	inexact
 	violation := {
 		"span": pattern.span,
 		"message": sprintf("egress allow of %q on a range of ports", [pattern.pattern]),
@@ -16,13 +15,13 @@ warn contains violation if {
 	}
 }
 
-inexact(l4s) if {
-	some l4 in l4s
+inexact if {
+	some l4 in input.rule.l4
 	l4.any
 }
 
-inexact(l4s) if {
-	some l4 in l4s
+inexact if {
+	some l4 in input.rule.l4
 	l4.proto in {6, 17, 132}
 	l4.first < l4.last
 }

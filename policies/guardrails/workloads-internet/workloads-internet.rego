@@ -2,20 +2,19 @@
 package mpol.guardrails["workloads-internet"]
 
 deny contains violation if {
-	some policy in input.module.policies
-	policy.subject.all
-	not policy.audit
-	some rule in policy.egress.rules
-	rule.action == "allow"
-	open(rule)
-	not rule.audit
+	open
+	input.direction == "egress"
+	input.policy.subject.all
+	input.rule.action == "allow"
+	not input.policy.audit
+	not input.rule.audit
 	violation := {
-		"span": rule.peers_span,
+		"span": input.rule.peers_span,
 		"message": "every workload may reach the whole public space",
 		"help": "grant it to the workloads that need it, or name what all of them need",
 	}
 }
 
-open(rule) if rule.whole_ipv4
+open if input.rule.whole_ipv4
 
-open(rule) if rule.whole_ipv6
+open if input.rule.whole_ipv6

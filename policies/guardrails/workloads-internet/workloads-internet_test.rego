@@ -3,29 +3,29 @@ package mpol.guardrails["workloads-internet_test"]
 import data.mpol.guardrails["workloads-internet"] as guardrail
 
 test_allows_one_workload if {
-	quiet with input as module({"subject": {"all": false, "selector": {"op": "has", "key": "app"}}}, {})
+	quiet with input as item({"subject": {"all": false, "selector": {"op": "has", "key": "app"}}}, {})
 }
 
 test_allows_some_peers if {
-	quiet with input as module({}, {"whole_ipv4": false, "whole_ipv6": false})
+	quiet with input as item({}, {"whole_ipv4": false, "whole_ipv6": false})
 }
 
 test_allows_a_deny if {
-	quiet with input as module({}, {"action": "deny"})
+	quiet with input as item({}, {"action": "deny"})
 }
 
 test_allows_an_audit if {
-	quiet with input as module({"audit": true}, {})
-	quiet with input as module({}, {"audit": true})
+	quiet with input as item({"audit": true}, {})
+	quiet with input as item({}, {"audit": true})
 }
 
 test_denies_both_families if {
-	denied with input as module({}, {})
+	denied with input as item({}, {})
 }
 
 test_denies_one_family_alone if {
-	denied with input as module({}, {"whole_ipv4": false})
-	denied with input as module({}, {"whole_ipv6": false})
+	denied with input as item({}, {"whole_ipv4": false})
+	denied with input as item({}, {"whole_ipv6": false})
 }
 
 quiet if count(guardrail.deny) == 0
@@ -38,10 +38,8 @@ denied if {
 	}}
 }
 
-module(policy, rule) := {"module": {"policies": [object.union(
-	{
-		"subject": {"all": true},
-		"egress": {"rules": [object.union({"action": "allow", "whole_ipv4": true, "whole_ipv6": true, "peers_span": "peers"}, rule)]},
-	},
-	policy,
-)]}}
+item(policy, rule) := {
+	"policy": object.union({"subject": {"all": true}}, policy),
+	"direction": "egress",
+	"rule": object.union({"action": "allow", "whole_ipv4": true, "whole_ipv6": true, "peers_span": "peers"}, rule),
+}
