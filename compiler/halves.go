@@ -9,8 +9,8 @@ import (
 )
 
 // profile makes the profile of a row.
-func (c *compilation) profile(row program.ProfileRow, use *profileUse) program.Profile {
-	p := program.Profile{
+func (c *compilation) profile(row program.ProfileRow, use *profileUse) *program.Profile {
+	p := &program.Profile{
 		Key: c.profileKey(row, use), Kind: use.kind, Port: row.Port, Looped: row.Looped, Local: use.local,
 	}
 	if row.Egress >= 0 {

@@ -14,8 +14,10 @@ import (
 type list struct {
 	peers   program.Peers
 	members []*identity // sorted by key
-	// strangers are among them: see stranger.
+	// strangers are among them: see stranger. others are those of whom it says something else than of
+	// strangers, sorted by key.
 	strangers bool
+	others    []*identity
 
 	ranges  []program.Ranges // of the addresses of the members in the run ranged
 	ranged  int
@@ -33,39 +35,60 @@ func stranger() *identity {
 func (s *space) list(text string, ps program.Peers, run int) *list {
 	l := s.lists[text]
 	if l == nil {
-		l = &list{peers: ps, strangers: stranger().among(ps), changed: run}
-		l.members = s.among(ps)
+		l = &list{peers: ps, strangers: stranger().among(ps)}
+		s.fill(l, run)
 		s.lists[text] = l
 	}
 	l.used = run
 	return l
 }
 
+// fill looks for the members of l among all identities.
+func (s *space) fill(l *list, run int) {
+	before := l.others
+	l.members = s.among(l.peers)
+	if l.others = l.members; l.strangers {
+		rest := l.members
+		l.others = slices.DeleteFunc(slices.Clone(s.identities), func(id *identity) bool {
+			is := len(rest) > 0 && rest[0] == id
+			if is {
+				rest = rest[1:]
+			}
+			return is
+		})
+	}
+	if l.changed == 0 || !slices.Equal(before, l.others) {
+		l.changed = run
+	}
+}
+
 // updateLists makes the members of every list right: some identities came and, if gone is set, some
 // went.
 func (s *space) updateLists(came []*identity, gone bool, run int) {
 	many := len(came) > len(s.identities)/4 // then it is less work to look for all
+	went := func(id *identity) bool { return id.run != run }
 	for _, l := range s.lists {
-		before := l.members
 		if many {
-			l.members = s.among(l.peers)
-			if !slices.Equal(before, l.members) {
-				l.changed = run
-			}
+			s.fill(l, run)
 			continue
 		}
-		var more []*identity
+		var members, others []*identity
 		for _, id := range came {
-			if id.among(l.peers) {
-				more = append(more, id)
+			is := id.among(l.peers)
+			if is {
+				members = append(members, id)
+			}
+			if is != l.strangers {
+				others = append(others, id)
 			}
 		}
-		went := func(id *identity) bool { return id.run != run }
-		if len(more) == 0 && (!gone || !slices.ContainsFunc(before, went)) {
-			continue
+		if len(others) > 0 || gone && slices.ContainsFunc(l.others, went) {
+			l.changed = run
+			l.others = merged(slices.DeleteFunc(slices.Clone(l.others), went), others, byIndex)
 		}
-		l.members = merged(slices.DeleteFunc(slices.Clone(before), went), more, byIndex)
-		l.changed = run
+		if len(members) > 0 || gone && slices.ContainsFunc(l.members, went) {
+			l.members = merged(slices.DeleteFunc(slices.Clone(l.members), went), members, byIndex)
+		}
 	}
 }
 

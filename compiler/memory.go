@@ -20,7 +20,8 @@ type Memory struct {
 	resolution
 	cutting
 	*governing
-	space *space
+	space    *space
+	profiles map[between]*program.Profile // of the last run
 }
 
 // Compile is the function Compile with what is remembered of earlier runs.

@@ -59,7 +59,7 @@ func (s *scope) findSets() {
 	}
 	if grow(nil, "name of ", 0) {
 		for i := range s.sets {
-			s.sets[i].entries = s.entries(&s.sets[i])
+			s.sets[i].lower(s)
 		}
 	}
 }

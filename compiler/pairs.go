@@ -4,39 +4,20 @@ package compiler
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"mpol/compiler/program"
 )
 
-// end is who is alike as an end of flows that a profile may be for: the workloads of this node with
-// one identity, behind devices or in cgroups, or whoever else has an identity.
-type end struct {
-	*identity
-	who   *resident // one of the workloads of this node; nil for the others
-	alone bool      // it is the only one
-}
-
-// table is the number of the table that judges e, -1 for none.
-func (e *end) table(d program.Direction) int {
-	if e.who == nil {
-		return -1
-	}
-	return e.who.table(d)
-}
-
-func (e *end) looped() bool { return e.who != nil && e.who.Cgroup != "" }
-
-// same reports whether both are one workload and nobody else: a flow that is never judged.
-func same(a, b *end) bool { return a.alone && b.alone && a.who == b.who }
-
 // pairs finds the rows that lead to profiles, of all pairs of ends whose flows may be handed to the
-// proxy of requests. It looks at no other pairs: from each class with such a port it goes to those who
-// are of it and to the subjects of its table.
+// proxy of requests. It looks at few others: from each class with such a port it goes to those who are
+// of it and to the subjects of its table.
 type pairs struct {
 	*compilation
-	clients, servers [][]*end // those of this node, by their table
-	found            map[program.ProfileRow]*profileUse
+	crowds [2]*crowds // as clients and as servers
+	found  map[program.ProfileRow]*profileUse
+	mixed  map[[2]program.Verdict]bool // halves that have been reported
 }
 
 // profileUse is what a row leads to. Local holds while every server of the row is behind a device.
@@ -47,170 +28,132 @@ type profileUse struct {
 
 // findRows finds every row.
 func (c *compilation) findRows() map[program.ProfileRow]*profileUse {
-	n := len(c.tables.Tables)
-	p := &pairs{c, make([][]*end, n), make([][]*end, n), make(map[program.ProfileRow]*profileUse)}
-	for _, id := range c.space.identities {
-		for k := range id.ends {
-			e := &id.ends[k]
-			if t := e.table(program.Egress); t >= 0 {
-				p.clients[t] = append(p.clients[t], e)
-			}
-			if t := e.table(program.Ingress); t >= 0 {
-				p.servers[t] = append(p.servers[t], e)
-			}
-		}
+	p := &pairs{compilation: c, found: make(map[program.ProfileRow]*profileUse), mixed: make(map[[2]program.Verdict]bool)}
+	for d := range p.crowds {
+		p.crowds[d] = gather(c.space, program.Direction(d))
 	}
-	for i := range c.tables.Tables {
-		t := &c.tables.Tables[i]
-		ports, some := make([][]uint16, len(t.Classes)), false
-		for j := range t.Classes {
-			ports[j] = requested(&t.Classes[j])
-			some = some || len(ports[j]) > 0
-		}
-		switch {
-		case !some:
-		case t.Direction == program.Egress:
-			p.egress(i, ports)
-		default:
-			p.ingress(i, ports)
+	for _, s := range c.scopes {
+		if slices.ContainsFunc(s.classes, func(cl class) bool { return len(cl.requests) > 0 }) {
+			p.here(s)
+			p.outside(s)
 		}
 	}
 	return p.found
 }
 
-// ingress adds the rows of what a table asks of its clients, at the ports of each class.
-func (p *pairs) ingress(table int, requested [][]uint16) {
-	for class, ids := range p.byClass(table) {
-		ports, outside := requested[class], families{}
-		if len(ports) == 0 {
-			continue
-		}
-		for _, id := range ids {
-			outside.add(id)
-			for k := range id.ends {
-				client := &id.ends[k]
-				for _, server := range p.servers[table] {
-					if client.who != nil && client.v4() == server.v4() && !same(client, server) {
-						p.add(client, server, -1, ports)
-					}
+// meeting is a client and a server, which are crowds of this node or, nil, somebody else's. The
+// classes are -1 where there is none.
+type meeting struct {
+	client, server                       *crowd
+	egressClass, nameClass, ingressClass int
+}
+
+// here adds the rows of what a table asks of the other ends of this node.
+func (p *pairs) here(s *scope) {
+	for _, there := range p.asked(s) {
+		for _, subjects := range p.crowds[s.direction].of[s] {
+			if subjects.v4 != there.crowd.v4 {
+				continue
+			}
+			for _, back := range there.crowd.scope.picks(subjects) {
+				m := meeting{there.crowd, subjects, back.class, -1, there.class}
+				if s.direction == program.Egress {
+					m = meeting{subjects, there.crowd, there.class, -1, back.class}
+				}
+				if there.meets(back) {
+					p.add(m, s.classes[there.class].requests)
 				}
 			}
 		}
-		for _, server := range p.servers[table] {
-			if client := outside.of(server); client != nil {
-				p.add(client, server, -1, ports)
-			}
-		}
 	}
 }
 
-// egress adds the rows of what a table asks of its servers, and those of its name sets.
-func (p *pairs) egress(table int, requested [][]uint16) {
-	for class, ids := range p.byClass(table) {
-		ports, outside := requested[class], families{}
-		for _, id := range ids {
-			outside.add(id)
-			for k := range id.ends {
-				server := &id.ends[k]
-				for _, client := range p.clients[table] {
-					if len(ports) > 0 && server.who != nil && client.v4() == server.v4() && !same(client, server) {
-						p.add(client, server, -1, ports)
-					}
-				}
-			}
-		}
-		for _, client := range p.clients[table] {
-			if server := outside.of(client); server != nil {
-				p.add(client, server, -1, ports)
-			}
-		}
-		p.learned(table, ids, ports, requested)
-	}
-}
-
-// learned adds the rows of a table's name sets for servers of one class, at the ports that the class
-// or the name set asks for.
-func (p *pairs) learned(table int, ids []*identity, ports []uint16, requested [][]uint16) {
-	s := p.scopes[table]
-	ids = slices.DeleteFunc(ids, func(id *identity) bool { return id.owner != world })
-	for name := s.names; name < len(s.classes); name++ {
-		all := slices.Concat(ports, requested[name])
-		if len(all) == 0 {
+// asked returns who of the other ends is in classes of s with ports for requests.
+func (p *pairs) asked(s *scope) []*pick {
+	others := p.crowds[1-s.direction]
+	var ps picks
+	for _, m := range s.members {
+		if len(s.classes[m.class].requests) == 0 {
 			continue
 		}
-		opened := families{}
-		for _, id := range ids {
-			if s.opens(&s.classes[name], id) {
-				opened.add(id)
-			}
-		}
-		for _, client := range p.clients[table] {
-			if server := opened.of(client); server != nil {
-				p.add(client, server, name, all)
+		for way := range m.id.ends {
+			if e := &m.id.ends[way]; e.who != nil {
+				ps.add(m.class, e.in[others.direction], e)
 			}
 		}
 	}
-}
-
-// families are two ends that are not of this node, one of IPv6 and one of IPv4, nil where there is
-// none. To profiles they stand for every other of their class.
-type families [2]*end
-
-// add takes id in if it is somebody's outside of this node.
-func (f *families) add(id *identity) {
-	if family := bit(id.v4()); id.outside && f[family] == nil {
-		f[family] = &end{identity: id}
-	}
-}
-
-// of returns the end of the family of e.
-func (f *families) of(e *end) *end { return f[bit(e.v4())] }
-
-func bit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// byClass returns the identities of each class of a table but those of name sets.
-func (p *pairs) byClass(table int) [][]*identity {
-	t := &p.tables.Tables[table]
-	out := make([][]*identity, p.scopes[table].names)
-	members := t.Members
-	for _, id := range p.space.identities {
-		class := 0
-		if len(members) > 0 && members[0].Identity == id.index {
-			class, members = members[0].Class, members[1:]
+	if len(s.classes[0].requests) > 0 {
+		for _, c := range others.all {
+			s.strangers(c, &ps)
 		}
-		out[class] = append(out[class], id)
 	}
-	return out
+	return ps.all
 }
 
-// add adds the rows of a client and a server at some ports, for a name set or -1.
-func (p *pairs) add(client, server *end, name int, ports []uint16) {
+// outside adds the rows of what a table asks of those who are not of this node, and those of its name
+// sets.
+func (p *pairs) outside(s *scope) {
+	for class, ids := range s.byClass(p.space) {
+		ports := s.classes[class].requests
+		if len(ports) > 0 {
+			p.others(s, class, -1, familiesOf(ids, func(id *identity) bool { return id.outside }), ports)
+		}
+		for name := s.names; name < len(s.classes); name++ {
+			if all := slices.Concat(ports, s.classes[name].requests); len(all) > 0 {
+				p.others(s, class, name, familiesOf(ids, func(id *identity) bool { return s.opens(&s.classes[name], id) }), all)
+			}
+		}
+	}
+}
+
+// others adds the rows of the subjects of a table with a class of others of some families.
+func (p *pairs) others(s *scope, class, name int, families [2]bool, ports []uint16) {
+	for _, subjects := range p.crowds[s.direction].of[s] {
+		m := meeting{server: subjects, egressClass: -1, nameClass: -1, ingressClass: class}
+		if s.direction == program.Egress {
+			m = meeting{client: subjects, egressClass: class, nameClass: name, ingressClass: -1}
+		}
+		if families[bit(subjects.v4)] {
+			p.add(m, ports)
+		}
+	}
+}
+
+// familiesOf returns whether some of the identities that have a property are of IPv6, and of IPv4.
+func familiesOf(ids iter.Seq[*identity], has func(*identity) bool) (found [2]bool) {
+	for id := range ids {
+		if !found[bit(id.v4())] && has(id) {
+			found[bit(id.v4())] = true
+			if found[0] && found[1] {
+				break
+			}
+		}
+	}
+	return found
+}
+
+// add adds the rows of a meeting at some ports.
+func (p *pairs) add(m meeting, ports []uint16) {
 	row := program.ProfileRow{
-		Egress: -1, EgressClass: -1, NameClass: name, Ingress: -1, IngressClass: -1, Looped: client.looped(),
+		Egress: -1, EgressClass: m.egressClass, NameClass: m.nameClass, Ingress: -1, IngressClass: m.ingressClass,
+		Looped: m.client != nil && m.client.looped,
 	}
-	var egress, names, ingress *program.Class
-	if row.Egress = client.table(program.Egress); row.Egress >= 0 {
-		t := &p.tables.Tables[row.Egress]
-		row.EgressClass = t.Class(server.index)
-		egress = &t.Classes[row.EgressClass]
-		if name >= 0 {
-			names = &t.Classes[name]
+	var egress, names, ingress *class
+	if m.client != nil && m.client.scope != nil {
+		s := m.client.scope
+		row.Egress, egress = s.number, &s.classes[m.egressClass]
+		if m.nameClass >= 0 {
+			names = &s.classes[m.nameClass]
 		}
 	}
-	if row.Ingress = server.table(program.Ingress); row.Ingress >= 0 {
-		t := &p.tables.Tables[row.Ingress]
-		row.IngressClass = t.Class(client.index)
-		ingress = &t.Classes[row.IngressClass]
+	if m.server != nil && m.server.scope != nil {
+		s := m.server.scope
+		row.Ingress, ingress = s.number, &s.classes[m.ingressClass]
 	}
 	for _, row.Port = range ports {
-		out, in := p.says(client, egress, row.Port), p.says(server, ingress, row.Port)
+		out, in := p.says(m.client, egress, row.Port), p.says(m.server, ingress, row.Port)
 		if names != nil {
-			v := lookup(names, program.ProtoTCP, row.Port)
+			v := lookup(names.entries, program.ProtoTCP, row.Port)
 			if v.Rank%ranksATier != rankAllow {
 				continue // it takes no part
 			}
@@ -220,19 +163,19 @@ func (p *pairs) add(client, server *end, name int, ports []uint16) {
 			if p.found[row] == nil {
 				p.found[row] = &profileUse{kind: kind, local: true}
 			}
-			p.found[row].local = p.found[row].local && server.who != nil && server.who.Interface != ""
+			p.found[row].local = p.found[row].local && m.server != nil && !m.server.looped
 		}
 	}
 }
 
-// says is the verdict of the half of an end, by its class of the other end, nil where the end is
+// says is the verdict of the half of some ends, by their class of the other ends, nil where they are
 // governed by no table.
-func (p *pairs) says(e *end, class *program.Class, port uint16) program.Verdict {
-	if class != nil {
-		return lookup(class, program.ProtoTCP, port)
+func (p *pairs) says(who *crowd, cl *class, port uint16) program.Verdict {
+	if cl != nil {
+		return lookup(cl.entries, program.ProtoTCP, port)
 	}
 	v := p.tables.Ungoverned
-	v.Allow = v.Allow || e.who == nil
+	v.Allow = v.Allow || who == nil
 	return v
 }
 
@@ -242,17 +185,20 @@ func (p *pairs) redirects(egress, ingress program.Verdict) program.L7Kind {
 	switch {
 	case !egress.Allow || !ingress.Allow:
 	case egress.L7 != program.L7None && ingress.L7 != program.L7None && egress.L7 != ingress.L7:
-		p.halvesMixed(egress, ingress)
+		if halves := [2]program.Verdict{egress, ingress}; !p.mixed[halves] {
+			p.mixed[halves] = true
+			p.halvesMixed(egress, ingress)
+		}
 	case kind == program.L7HTTP || kind == program.L7TLS:
 		return kind
 	}
 	return program.L7None
 }
 
-// requested returns the ports at which an entry of a class has an L7 kind of requests.
-func requested(cl *program.Class) []uint16 {
+// requested returns the ports at which one of the entries of a class has an L7 kind of requests.
+func requested(entries []program.Entry) []uint16 {
 	var ports []uint16
-	for _, e := range cl.Entries {
+	for _, e := range entries {
 		if e.Proto == program.ProtoTCP && (e.Verdict.L7 == program.L7HTTP || e.Verdict.L7 == program.L7TLS) {
 			for p := int(e.First); p <= int(e.Last); p++ {
 				ports = append(ports, uint16(p))
@@ -263,17 +209,17 @@ func requested(cl *program.Class) []uint16 {
 }
 
 // lookup finds the most exact entry; every class has one for all protocols.
-func lookup(cl *program.Class, proto uint8, port uint16) program.Verdict {
+func lookup(entries []program.Entry, proto uint8, port uint16) program.Verdict {
 	// The last that begins at or before the port: narrow entries, behind the wide one, do not overlap.
-	i, _ := slices.BinarySearchFunc(cl.Entries, port, func(e program.Entry, port uint16) int {
+	i, _ := slices.BinarySearchFunc(entries, port, func(e program.Entry, port uint16) int {
 		return cmp.Or(cmp.Compare(e.Proto, proto), cmp.Compare(e.First, port), -1)
 	})
-	if e := cl.Entries[i-1]; e.Proto == proto && port <= e.Last {
+	if e := entries[i-1]; e.Proto == proto && port <= e.Last {
 		return e.Verdict
 	}
-	wide, ok := slices.BinarySearchFunc(cl.Entries, proto, func(e program.Entry, proto uint8) int { return cmp.Compare(e.Proto, proto) })
+	wide, ok := slices.BinarySearchFunc(entries, proto, func(e program.Entry, proto uint8) int { return cmp.Compare(e.Proto, proto) })
 	if ok {
-		return cl.Entries[wide].Verdict
+		return entries[wide].Verdict
 	}
-	return cl.Entries[0].Verdict
+	return entries[0].Verdict
 }

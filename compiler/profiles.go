@@ -18,6 +18,13 @@ func (c *compilation) lowerProfiles() {
 
 func compareBool(a, b bool) int { return cmp.Compare(bit(a), bit(b)) }
 
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // opens reports whether an address of id may belong to a name set.
 func (s *scope) opens(names *class, id *identity) bool {
 	return !slices.ContainsFunc(names.names, func(p int) bool { return !id.opened(&s.peers[p].Domain) })
@@ -49,29 +56,63 @@ func merge(a, b program.Verdict) program.Verdict {
 	return v
 }
 
-// numberProfiles makes the profile of each row and sorts both.
-func (c *compilation) numberProfiles(found map[program.ProfileRow]*profileUse) {
-	byKey := make(map[string]program.Profile)
-	for row, use := range found {
-		p := c.profile(row, use)
-		byKey[p.Key] = p
+// between is what a profile is made of: two classes of two tables.
+type between struct {
+	egress, ingress                 *scope
+	egressClass, name, ingressClass string // keys
+	port                            uint16
+	looped                          bool
+	profileUse
+}
+
+func (c *compilation) between(row program.ProfileRow, use *profileUse) between {
+	b := between{port: row.Port, looped: row.Looped, profileUse: *use}
+	if row.Egress >= 0 {
+		b.egress = c.scopes[row.Egress]
+		b.egressClass = b.egress.classes[row.EgressClass].key
+		if row.NameClass >= 0 {
+			b.name = b.egress.classes[row.NameClass].key
+		}
 	}
-	number := make(map[string]int)
+	if row.Ingress >= 0 {
+		b.ingress = c.scopes[row.Ingress]
+		b.ingressClass = b.ingress.classes[row.IngressClass].key
+	}
+	return b
+}
+
+// numberProfiles makes the profile of each row, or finds it as it was made before, and sorts both.
+func (c *compilation) numberProfiles(found map[program.ProfileRow]*profileUse) {
+	made := make(map[between]*program.Profile, len(found))
+	byKey := make(map[string]*program.Profile, len(found))
+	lead := make([]*program.Profile, 0, len(found)) // to them, the rows
+	rows := make([]program.ProfileRow, 0, len(found))
+	for row, use := range found {
+		b := c.between(row, use)
+		p := c.profiles[b]
+		if p == nil {
+			p = c.profile(row, use)
+		}
+		made[b], byKey[p.Key] = p, p
+		rows, lead = append(rows, row), append(lead, p)
+	}
+	c.profiles = made
+	number := make(map[string]int, len(byKey))
 	for i, k := range sortedKeys(byKey) {
 		number[k] = i
-		c.tables.Profiles = append(c.tables.Profiles, byKey[k])
+		c.tables.Profiles = append(c.tables.Profiles, *byKey[k])
 	}
-	for row, use := range found {
-		row.Profile = number[c.profileKey(row, use)]
-		c.tables.ProfileRows = append(c.tables.ProfileRows, row)
+	for i := range rows {
+		rows[i].Profile = number[lead[i].Key]
 	}
-	slices.SortFunc(c.tables.ProfileRows, func(a, b program.ProfileRow) int {
+	slices.SortFunc(rows, func(a, b program.ProfileRow) int {
 		return cmp.Or(
 			cmp.Compare(a.Egress, b.Egress), cmp.Compare(a.EgressClass, b.EgressClass), cmp.Compare(a.NameClass, b.NameClass),
 			cmp.Compare(a.Ingress, b.Ingress), cmp.Compare(a.IngressClass, b.IngressClass), cmp.Compare(a.Port, b.Port),
 			compareBool(a.Looped, b.Looped),
 		)
 	})
+	c.tables.ProfileRows = rows
 }
 
 // profileKey names a profile by its kind, port and way, and by the hash of the lineages and classes

@@ -97,10 +97,11 @@ type ruleName struct {
 
 // class is what no rule of a scope tells apart: the lists that hold or, for a name set, the peers.
 type class struct {
-	key     string
-	holds   []bool // by list; nil for a name set
-	names   []int  // indexes into scope.peers
-	entries []program.Entry
+	key      string
+	holds    []bool // by list; nil for a name set
+	names    []int  // indexes into scope.peers
+	entries  []program.Entry
+	requests []uint16 // ports at which an entry has an L7 kind of requests
 }
 
 // newScope collects the tiers of some policies, all of which can be reached, for subjects with the

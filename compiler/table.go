@@ -108,7 +108,7 @@ func (c *compilation) lowerScope(s *scope) {
 			Summary: fmt.Sprintf("%d rules speak of one workload, and there may be 65,535", len(s.rules)),
 		})
 	}
-	s.classify(c.space)
+	s.classify()
 	s.nameSets()
 	for i := range s.classes {
 		cl := &s.classes[i]
@@ -147,22 +147,18 @@ type member struct {
 	class int
 }
 
-// classify folds the identities that the lists of peers do not tell apart.
-func (s *scope) classify(sp *space) {
-	holding := make(map[*identity][]int) // the lists that hold for an identity
-	var strange []int                    // those that hold for a stranger
+// classify folds the identities that the lists of peers do not tell apart. Who is of no list's others
+// is like a stranger.
+func (s *scope) classify() {
+	unlike := make(map[*identity][]int) // the lists that say something else of an identity
 	for j, l := range s.found {
-		if l.strangers {
-			strange = append(strange, j)
-		}
-		for _, id := range l.members {
-			holding[id] = append(holding[id], j)
+		for _, id := range l.others {
+			unlike[id] = append(unlike[id], j)
 		}
 	}
 	if s.made == nil {
 		s.made = make(map[string]*class)
 	}
-	byKey := make(map[string]*class)
 	var text []byte
 	find := func(lists []int) *class {
 		text = text[:0]
@@ -174,24 +170,13 @@ func (s *scope) classify(sp *space) {
 			cl = s.newClass(lists)
 			s.made[string(text)] = cl
 		}
-		byKey[cl.key] = cl
 		return cl
 	}
-	first := find(strange)
-	of := make(map[*identity]*class)
-	for id, lists := range holding {
-		if cl := find(lists); cl != first {
-			of[id] = cl
-		}
+	first, of, byKey := find(nil), make(map[*identity]*class), make(map[string]*class)
+	for id, lists := range unlike {
+		of[id] = find(lists)
+		byKey[of[id].key] = of[id]
 	}
-	if len(strange) > 0 {
-		for _, id := range sp.identities {
-			if holding[id] == nil {
-				of[id] = find(nil)
-			}
-		}
-	}
-	delete(byKey, first.key)
 	number := make(map[*class]int)
 	s.classes = []class{*first}
 	for _, k := range sortedKeys(byKey) {
@@ -206,24 +191,33 @@ func (s *scope) classify(sp *space) {
 	slices.SortFunc(s.members, func(a, b member) int { return byIndex(a.id, b.id) })
 }
 
-// newClass makes the class for which some lists of peers hold.
-func (s *scope) newClass(lists []int) *class {
-	cl := &class{key: s.classKey(lists), holds: make([]bool, len(s.lists))}
-	for _, j := range lists {
-		cl.holds[j] = true
+// newClass makes the class of whom some lists say something else than of strangers.
+func (s *scope) newClass(unlike []int) *class {
+	cl := &class{holds: make([]bool, len(s.lists))}
+	for j, l := range s.found {
+		cl.holds[j] = l.strangers != slices.Contains(unlike, j)
 	}
-	cl.entries = s.entries(cl)
+	cl.key = s.classKey(cl.holds)
+	cl.lower(s)
 	return cl
+}
+
+// lower fills in what s says of a class.
+func (cl *class) lower(s *scope) {
+	cl.entries = s.entries(cl)
+	cl.requests = requested(cl.entries)
 }
 
 // maxClassKey is the length from which a class key is cut short, with a hash of the whole.
 const maxClassKey = 200
 
 // classKey names a class by the lists of peers that hold for it.
-func (s *scope) classKey(lists []int) string {
-	texts := make([]string, len(lists))
-	for i, j := range lists {
-		texts[i] = s.texts[j]
+func (s *scope) classKey(holds []bool) string {
+	var texts []string
+	for j, is := range holds {
+		if is {
+			texts = append(texts, s.texts[j])
+		}
 	}
 	text := strings.Join(texts, " & ")
 	switch {
