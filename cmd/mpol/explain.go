@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mpol/docs"
+	"mpol/lang"
 	"mpol/lang/diag"
 	builtin "mpol/policies"
 )
@@ -22,10 +23,11 @@ const railPrefix = "guard/"
 
 func newExplain(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [CODE]",
-		Short: "Say what the code of a diagnostic means",
+		Use:   "explain [CODE | WORD]",
+		Short: "Say what the code of a diagnostic, or a word of the language, means",
 		Long: `Explain prints the page of a code, such as bad-l4 or guard/owner: what the mistake is, and an example
-with it and one without. Without a code it lists all of them.`,
+with it and one without. Of a word of the language, such as peers, http, same or private, it prints what
+the language says about it; language is a whole file to begin with. Without a code it lists all of them.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			pages, err := readPages()
@@ -35,11 +37,19 @@ with it and one without. Without a code it lists all of them.`,
 			if len(args) == 0 {
 				return listPages(s, pages)
 			}
-			i := slices.IndexFunc(pages, func(p codePage) bool { return p.code == args[0] })
-			if i < 0 {
+			if i := slices.IndexFunc(pages, func(p codePage) bool { return p.code == args[0] }); i >= 0 {
+				_, err = fmt.Fprint(s.out, pages[i].text)
+				return err
+			}
+			found := about(topics(lang.Spec()), args[0])
+			if len(found) == 0 {
 				return usageError{errors.New(noPage(pages, args[0]))}
 			}
-			_, err = fmt.Fprint(s.out, pages[i].text)
+			texts := make([]string, len(found))
+			for i, t := range found {
+				texts[i] = t.String()
+			}
+			_, err = fmt.Fprint(s.out, strings.Join(texts, "\n"))
 			return err
 		},
 	}
@@ -97,7 +107,16 @@ func listPages(s streams, pages []codePage) error {
 			return err
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	var names []string
+	for _, t := range topics(lang.Spec()) {
+		names = append(names, t.names()...)
+	}
+	slices.Sort(names)
+	_, err := fmt.Fprintf(s.out, "\n%s\n", wrapped("Of the language: "+strings.Join(slices.Compact(names), ", ")+", and each of its reserved words."))
+	return err
 }
 
 // noPage says that a code has no page, and which codes look like it.
@@ -118,7 +137,7 @@ func noPage(pages []codePage, code string) string {
 		}
 	}
 	if len(near) == 0 || code == "" {
-		return fmt.Sprintf("unknown code %q: mpol explain lists them", code)
+		return fmt.Sprintf("unknown code or word %q: mpol explain lists them", code)
 	}
-	return fmt.Sprintf("unknown code %q: did you mean %s?", code, strings.Join(near, " or "))
+	return fmt.Sprintf("unknown code or word %q: did you mean %s?", code, strings.Join(near, " or "))
 }

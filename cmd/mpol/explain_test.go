@@ -19,6 +19,7 @@ import (
 	"mpol/compiler"
 	"mpol/compiler/guard"
 	"mpol/compiler/policytest"
+	"mpol/lang"
 	"mpol/lang/diag"
 	canon "mpol/lang/format"
 )
@@ -256,6 +257,24 @@ func TestExplainKnows(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), []string{"explain", p.code}, nil, &stdout, &stderr); code != exitOK || stdout.String() != p.text {
 			t.Errorf("mpol explain %s = %d, %q", p.code, code, fmt.Sprint(stderr.String()))
+		}
+	}
+}
+
+// TestExplainWords: of every reserved word something is said beside that it is reserved.
+func TestExplainWords(t *testing.T) {
+	all := topics(lang.Spec())
+	reserved := all[len(all)-1]
+	if reserved.title != "Reserved words" {
+		t.Fatalf("the text ends with %q", reserved.title)
+	}
+	words := strings.Fields(strings.Trim(reserved.parts[0], "`"))[1:] // behind the kind of the block
+	if len(words) < 50 {
+		t.Errorf("%d words, want all", len(words))
+	}
+	for _, w := range words {
+		if found := about(all[:len(all)-1], w); len(found) == 0 {
+			t.Errorf("nothing is said of %s", w)
 		}
 	}
 }
