@@ -13,14 +13,18 @@ import (
 )
 
 // addressLength returns the length of an address or prefix, or of what can only be a wrong one, at
-// the start of text, and 0 when there is none. An IPv4 address is digits with a dot and a digit
-// behind them, an IPv6 address needs :: or seven colons.
-func addressLength(text string) int {
+// the start of text, the rest of the file, and 0 when there is none. An IPv4 address is digits with a
+// dot and a digit behind them, an IPv6 address needs :: or seven colons. What needs them and has none is
+// looked through once and not from each of its tokens on.
+func (s *scanner) addressLength(text string) int {
+	v4 := '0' <= text[0] && text[0] <= '9' && dotted(text)
+	if !v4 && s.pos.Offset < s.plain {
+		return 0
+	}
 	n := span(text, "0123456789abcdefABCDEF:.")
 	run := text[:n]
-	v4 := n > 0 && '0' <= run[0] && run[0] <= '9' && dotted(run)
-	v6 := strings.Contains(run, "::") || strings.Count(run, ":") >= 7
-	if !v4 && !v6 {
+	if !v4 && !strings.Contains(run, "::") && strings.Count(run, ":") < 7 {
+		s.plain = s.pos.Offset + n
 		return 0
 	}
 	// What sticks to an address makes it a wrong one rather than two tokens.

@@ -55,13 +55,17 @@ func (p *parser) adviceL4(i int, want string) string {
 
 // towards returns the word that stands before the peers of a rule in the block of token i.
 func (p *parser) towards(i int) string {
-	for ; i >= 0; i-- {
-		switch {
-		case p.isBlockWord(i) && p.toks[i].Value == "ingress":
-			return "from"
-		case p.isBlockWord(i):
-			return "to"
+	if p.words == nil {
+		p.words = []int{}
+		for j := range p.toks {
+			if p.isBlockWord(j) {
+				p.words = append(p.words, j)
+			}
 		}
+	}
+	n, _ := slices.BinarySearch(p.words, i+1)
+	if n > 0 && p.toks[p.words[n-1]].Value == "ingress" {
+		return "from"
 	}
 	return "to"
 }

@@ -4,6 +4,7 @@ package lang
 
 import (
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -134,8 +135,5 @@ func (p *parser) lacking(i, hi int) string {
 
 // lineStart returns the first token on the line of token i.
 func (p *parser) lineStart(i int) int {
-	for i > 0 && p.toks[i-1].Pos.Line == p.toks[i].Pos.Line {
-		i--
-	}
-	return i
+	return sort.Search(i, func(j int) bool { return p.toks[j].Pos.Line >= p.toks[i].Pos.Line })
 }

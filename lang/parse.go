@@ -30,6 +30,9 @@ func Parse(name string, text []byte) (*File, diag.List) {
 // parser reads ranges [lo, hi) of the tokens of one file.
 type parser struct {
 	toks     []lexer.Token // ends with EOF
+	invalids []int         // places of the tokenInvalid among toks, ascending
+	closed   []int32       // once a { lacks: for each token, how many more braces close than open before it
+	words    []int         // once one is asked for: places of the words that begin blocks, ascending
 	comments []Comment
 	diags    diag.List
 	before   int  // number of diags when the present declaration began
@@ -40,7 +43,10 @@ type parser struct {
 
 // newParser returns a parser of what was scanned.
 func newParser(s *scanner) *parser {
-	return &parser{toks: s.tokens, comments: s.comments, diags: s.diags, grammar: sharedGrammar(), walker: walker{toks: s.tokens}}
+	return &parser{
+		toks: s.tokens, invalids: s.invalids, comments: s.comments, diags: s.diags,
+		grammar: sharedGrammar(), walker: walker{toks: s.tokens},
+	}
 }
 
 func (p *parser) errorAt(code diag.Code, span diag.Span, summary, help string) {
@@ -257,5 +263,6 @@ func (p *parser) docs(from, to int) []string {
 
 // invalid reports whether a range holds a token that was already reported.
 func (p *parser) invalid(lo, hi int) bool {
-	return slices.ContainsFunc(p.toks[lo:hi], func(t lexer.Token) bool { return t.Type == tokenInvalid })
+	i, _ := slices.BinarySearch(p.invalids, lo)
+	return i < len(p.invalids) && p.invalids[i] < hi
 }

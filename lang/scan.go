@@ -38,6 +38,8 @@ type scanner struct {
 	pos      diag.Pos
 	reserved map[string]bool
 	tokens   []lexer.Token // ends with EOF
+	invalids []int         // places of the tokenInvalid among them, ascending
+	plain    int           // offset up to which no IPv6 address begins, 0 when that is not known
 	comments []Comment
 	diags    diag.List
 }
@@ -154,7 +156,7 @@ func (s *scanner) step() {
 		s.comment(rest)
 		return
 	}
-	if n := addressLength(rest); n > 0 {
+	if n := s.addressLength(rest); n > 0 {
 		s.address(rest[:n])
 		return
 	}
@@ -179,6 +181,9 @@ func (s *scanner) step() {
 // emit appends a token of n bytes without a line end.
 func (s *scanner) emit(t lexer.TokenType, n int) {
 	text := s.rest()[:n]
+	if t == tokenInvalid {
+		s.invalids = append(s.invalids, len(s.tokens))
+	}
 	s.tokens = append(s.tokens, lexer.Token{Type: t, Value: text, Pos: s.position()})
 	s.pos.Column += utf8.RuneCountInString(text)
 	s.pos.Offset += n

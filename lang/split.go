@@ -227,16 +227,20 @@ func (p *parser) lacksBrace(i int) bool {
 
 // surplus returns how many more braces close than open in a range.
 func (p *parser) surplus(lo, hi int) int {
-	n := 0
-	for _, t := range p.toks[lo:hi] {
-		switch t.Value {
-		case "{":
-			n--
-		case "}":
-			n++
+	if p.closed == nil {
+		p.closed = make([]int32, len(p.toks))
+		for i, t := range p.toks[:len(p.toks)-1] {
+			n := p.closed[i]
+			switch t.Value {
+			case "{":
+				n--
+			case "}":
+				n++
+			}
+			p.closed[i+1] = n
 		}
 	}
-	return n
+	return int(p.closed[hi] - p.closed[lo])
 }
 
 // beginsRule reports whether a rule begins at i, its annotations left out.
