@@ -90,7 +90,7 @@ func about(all []topic, word string) []topic {
 // shows reports whether a word stands in what a clause shows of the language.
 func shows(part, word string) bool {
 	for i, code := range strings.Split(part, "`") {
-		words := strings.FieldsFunc(code, func(r rune) bool { return r != '-' && !unicode.IsLetter(r) })
+		words := strings.FieldsFunc(code, func(r rune) bool { return r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 		if i%2 == 1 && slices.Contains(words, word) {
 			return true
 		}
