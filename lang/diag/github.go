@@ -13,10 +13,12 @@ func WriteGitHub(w io.Writer, l List) error {
 	message := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	for _, d := range l {
-		_, err := fmt.Fprintf(w, "::%s file=%s,line=%d,col=%d,endLine=%d,endColumn=%d,title=%s::%s\n",
-			d.Severity, property.Replace(d.Span.File), d.Span.Start.Line, d.Span.Start.Column, d.Span.End.Line, d.Span.End.Column,
-			property.Replace(string(d.Code)), message.Replace(withHelp(d)))
-		if err != nil {
+		place := ""
+		if s := d.Span; !s.IsZero() {
+			place = fmt.Sprintf("file=%s,line=%d,col=%d,endLine=%d,endColumn=%d,",
+				property.Replace(s.File), s.Start.Line, s.Start.Column, s.End.Line, s.End.Column)
+		}
+		if _, err := fmt.Fprintf(w, "::%s %stitle=%s::%s\n", d.Severity, place, property.Replace(string(d.Code)), message.Replace(withHelp(d))); err != nil {
 			return fmt.Errorf("write diagnostics: %w", err)
 		}
 	}

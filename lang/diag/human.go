@@ -40,15 +40,23 @@ func human(d Diagnostic, source func(string) []byte, color bool) string {
 		tone = yellow
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s: %s\n", visible(d.Span.String()), paint(tone, fmt.Sprintf("%s[%s]", d.Severity, d.Code)), visible(d.Summary))
+	fmt.Fprintf(&b, "%s%s: %s\n", before(d.Span), paint(tone, fmt.Sprintf("%s[%s]", d.Severity, d.Code)), visible(d.Summary))
 	b.WriteString(excerpt(source(d.Span.File), d.Span, tone, color))
 	if d.Help != "" {
 		fmt.Fprintf(&b, "  %s %s\n", paint(blue, "help:"), visible(d.Help))
 	}
 	for _, r := range d.Related {
-		fmt.Fprintf(&b, "  %s: %s\n", visible(r.Span.String()), visible(r.Summary))
+		fmt.Fprintf(&b, "  %s%s\n", before(r.Span), visible(r.Summary))
 	}
 	return b.String()
+}
+
+// before returns what stands before a text that is said of a place.
+func before(s Span) string {
+	if s.IsZero() {
+		return ""
+	}
+	return visible(s.String()) + ": "
 }
 
 // Excerpt returns the line of text in which a span begins, with its number and a caret under the

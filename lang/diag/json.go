@@ -29,7 +29,7 @@ type jsonRelated struct {
 }
 
 // WriteJSON writes one object a line for each diagnostic. Lines and columns count from 1, columns
-// in code points; the end is exclusive.
+// in code points; the end is exclusive. What is no place has an empty file and zeros.
 func WriteJSON(w io.Writer, l List) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

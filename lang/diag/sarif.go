@@ -36,15 +36,15 @@ type (
 		RuleID           Code            `json:"ruleId"`
 		Level            Severity        `json:"level"`
 		Message          sarifMessage    `json:"message"`
-		Locations        []sarifLocation `json:"locations"`
+		Locations        []sarifLocation `json:"locations,omitempty"`
 		RelatedLocations []sarifLocation `json:"relatedLocations,omitempty"`
 	}
 	sarifMessage struct {
 		Text string `json:"text"`
 	}
 	sarifLocation struct {
-		PhysicalLocation sarifPhysical `json:"physicalLocation"`
-		Message          *sarifMessage `json:"message,omitempty"`
+		PhysicalLocation *sarifPhysical `json:"physicalLocation,omitempty"`
+		Message          *sarifMessage  `json:"message,omitempty"`
 	}
 	sarifPhysical struct {
 		ArtifactLocation sarifArtifact `json:"artifactLocation"`
@@ -72,7 +72,10 @@ func WriteSARIF(w io.Writer, l List) error {
 		if !slices.Contains(run.Tool.Driver.Rules, rule) {
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, rule)
 		}
-		r := sarifResult{RuleID: d.Code, Level: d.Severity, Message: sarifMessage{withHelp(d)}, Locations: []sarifLocation{location(d.Span)}}
+		r := sarifResult{RuleID: d.Code, Level: d.Severity, Message: sarifMessage{withHelp(d)}}
+		if !d.Span.IsZero() {
+			r.Locations = []sarifLocation{location(d.Span)}
+		}
 		for _, o := range d.Related {
 			at := location(o.Span)
 			at.Message = &sarifMessage{o.Summary}
@@ -91,7 +94,10 @@ func WriteSARIF(w io.Writer, l List) error {
 }
 
 func location(s Span) sarifLocation {
-	return sarifLocation{PhysicalLocation: sarifPhysical{
+	if s.IsZero() {
+		return sarifLocation{}
+	}
+	return sarifLocation{PhysicalLocation: &sarifPhysical{
 		ArtifactLocation: sarifArtifact{URI: (&url.URL{Path: s.File}).String()},
 		Region:           sarifRegion{StartLine: s.Start.Line, StartColumn: s.Start.Column, EndLine: s.End.Line, EndColumn: s.End.Column},
 	}}

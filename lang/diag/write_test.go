@@ -4,6 +4,7 @@ package diag_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"mpol/lang/diag"
@@ -43,6 +45,7 @@ func list() diag.List {
 		},
 		{Code: diag.MissingDefault, Severity: diag.Warning, Span: span(3, 5, 5, len(text), 0), Summary: "at the end"},
 		{Code: diag.EmptyFile, Span: diag.Span{File: "gone,x:y.mpol", Start: diag.Pos{Line: 1, Column: 1}, End: diag.Pos{Line: 1, Column: 1}}, Summary: "no source"},
+		{Code: diag.EmptyFile, Summary: "of no file at all", Help: "say, where", Related: []diag.Related{{Summary: "nor this"}}},
 	}
 }
 
@@ -89,6 +92,37 @@ func TestWrite(t *testing.T) {
 		if err := os.WriteFile(path, txtar.Format(a), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestSARIF holds the log against the schema of the standard: another reader's types know each of its
+// fields, and what they hold is valid.
+func TestSARIF(t *testing.T) {
+	for name, l := range map[string]diag.List{"mistakes": list(), "none": nil} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := diag.WriteSARIF(&b, l); err != nil {
+				t.Fatal(err)
+			}
+			d := json.NewDecoder(bytes.NewReader(b.Bytes()))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&sarif.Report{}); err != nil {
+				t.Fatalf("%v in\n%s", err, b.String())
+			}
+			log, err := sarif.FromBytes(b.Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			run := log.Runs[0] // with the standard's defaults, which the reader leaves out
+			run.Language, run.Tool.Driver.Language = "en-US", "en-US"
+			run.NewlineSequences = []string{"\r\n", "\n"}
+			if err := log.Validate(); err != nil {
+				t.Errorf("%v in\n%s", err, b.String())
+			}
+			if got := len(run.Results); got != len(l) {
+				t.Errorf("%d results, want %d", got, len(l))
+			}
+		})
 	}
 }
 
