@@ -101,36 +101,52 @@ func within(outer, at diag.Span) bool {
 	return outer.File == at.File && outer.Start.Offset <= at.Start.Offset && at.End.Offset <= outer.End.Offset
 }
 
-// excepts reports whether an annotation is an exception from g.
-func excepts(a check.Annotation, g Guardrail) bool {
-	return a.Key == "allow" && len(a.Values) > 0 && a.Values[0] == g.Name
-}
-
 func reasoned(a check.Annotation) bool {
 	return len(a.Values) == 2 && strings.TrimSpace(a.Values[1]) != ""
 }
 
-// blankExceptions reports each @allow that names a guardrail and does not say why.
-func blankExceptions(ds []annotated, gs []Guardrail) diag.List {
+// wrongExceptions reports each @allow that names a guardrail and does not say why, and each that names
+// none, which excepts from nothing.
+func wrongExceptions(ds []annotated, gs []Guardrail) diag.List {
+	var names []string
+	for _, g := range gs {
+		names = append(names, g.Name)
+	}
 	var list diag.List
 	for _, d := range ds {
 		for _, a := range d.annotations {
-			for _, g := range gs {
-				if excepts(a, g) && !reasoned(a) {
-					list = append(list, blankException(a, g))
-				}
+			switch {
+			case a.Key != "allow" || a.Values[0] == string(diag.BroadDomain): // an exception of the language
+			case !slices.Contains(names, a.Values[0]):
+				list = append(list, idleException(a, names))
+			case !reasoned(a):
+				list = append(list, blankException(a))
 			}
 		}
 	}
 	return list
 }
 
-func blankException(a check.Annotation, g Guardrail) diag.Diagnostic {
+func blankException(a check.Annotation) diag.Diagnostic {
 	return diag.Diagnostic{
 		Code:     CodeException,
 		Severity: diag.Error,
 		Span:     a.Span,
-		Summary:  fmt.Sprintf("exception from guardrail %s gives no reason", g.Name),
-		Help:     fmt.Sprintf("@allow(%q, \"why this is right here\")", g.Name),
+		Summary:  fmt.Sprintf("exception from guardrail %s gives no reason", a.Values[0]),
+		Help:     fmt.Sprintf("@allow(%q, \"why this is right here\")", a.Values[0]),
+	}
+}
+
+func idleException(a check.Annotation, names []string) diag.Diagnostic {
+	help := "give its folder with --guardrails, or remove the exception"
+	if near := diag.Nearest(a.Values[0], names); near != "" {
+		help = fmt.Sprintf("did you mean %q?", near)
+	}
+	return diag.Diagnostic{
+		Code:     CodeUnknown,
+		Severity: diag.Warning,
+		Span:     a.Span,
+		Summary:  fmt.Sprintf("no guardrail is named %q", a.Values[0]),
+		Help:     help,
 	}
 }

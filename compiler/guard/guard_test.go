@@ -95,6 +95,7 @@ func TestRunBuiltin(t *testing.T) {
 		open    = "guard/open-egress at shop.mpol:30:1"
 		egress  = "guard/admin-ports at shop.mpol:31:1"
 		blank   = "guard-exception at shop.mpol:5:1"
+		unknown = "unknown-guardrail at shop.mpol:5:1"
 	)
 	tests := []struct {
 		name   string
@@ -109,7 +110,8 @@ func TestRunBuiltin(t *testing.T) {
 		}, nil},
 		{"exception on the rule", onEgress(annotate("allow", "open-egress", "mirror")), []string{owner, ingress, egress}},
 		{"exception on the policy", onPolicy(annotate("allow", "admin-ports", "lab")), []string{owner, open}},
-		{"exception of another name", onPolicy(annotate("allow", "broad-domain", "lab")), []string{owner, ingress, open, egress}},
+		{"exception of the language", onPolicy(annotate("allow", "broad-domain", "lab")), []string{owner, ingress, open, egress}},
+		{"exception of another name", onPolicy(annotate("allow", "admin-port", "lab")), []string{unknown, owner, ingress, open, egress}},
 		{"exception on another rule", onEgress(annotate("allow", "owner", "lab")), []string{owner, ingress, open, egress}},
 		{"two exceptions", onPolicy(annotate("allow", "admin-ports", "lab"), annotate("allow", "owner", "lab")), []string{open}},
 		{"empty reason", onPolicy(annotate("allow", "owner", "")), []string{blank, owner, ingress, open, egress}},

@@ -42,7 +42,7 @@ type Memory struct {
 }
 
 // Run evaluates guardrails over module. The list holds what they deny and warn of, exceptions that
-// lack a reason, and every guardrail that failed; module may be used when it has no errors. The error
+// lack a reason or name none, and every guardrail that failed; module may be used when it has no errors. The error
 // is for an evaluation that could not be made at all: ctx ended, or module cannot be shown to a
 // guardrail.
 func (m *Memory) Run(ctx context.Context, module *check.Module, opt Options) (diag.List, error) {
@@ -86,7 +86,7 @@ func (m *Memory) Run(ctx context.Context, module *check.Module, opt Options) (di
 	}
 	found = slices.Concat(found, about, each)
 	excepted := exceptions(module)
-	list := blankExceptions(excepted, gs)
+	list := wrongExceptions(excepted, gs)
 	granted := grant(excepted)
 	for _, d := range found {
 		if !granted.cover(d) {
