@@ -59,7 +59,7 @@ func (p *parser) advice(i int, want string, ends bool) string {
 	t, prev := p.toks[i], p.prev(i)
 	lower := strings.ToLower(t.Value)
 	switch {
-	case (want == "" || want == "`)`") && p.dottedKey(i) != "":
+	case (want == "" || want == "`)`") && !IsL4(prev) && p.dottedKey(i) != "":
 		return p.quoteKey(i)
 	case want == "`(`" && p.prev(i-1).Value == "@":
 		return fmt.Sprintf(`write @%s("...")`, prev.Value)

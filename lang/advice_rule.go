@@ -39,6 +39,10 @@ func (p *parser) adviceL4(i int, want string) string {
 	switch {
 	case IsL4(t) && want == "`on`":
 		return "write on " + t.Value
+	case want == "`on`" && (t.Value == "port" || t.Value == "ports") && IsL4(p.next(i)):
+		return "write on " + p.next(i).Value
+	case t.Value == "." && IsL4(p.prev(i)) && p.next(i).Value == "." && p.next(i+1).Type == tokenNumber:
+		return fmt.Sprintf("write %s-%s", p.prev(i).Value, p.next(i+1).Value)
 	case IsL4(t) && want == "`from` or `to`":
 		return fmt.Sprintf("the peers come first: write %s PEERS on %s", p.towards(i), t.Value)
 	case want != anL4:
@@ -142,6 +146,9 @@ func (p *parser) adviceRequest(i int, want string) string {
 	t, prev := p.toks[i], p.prev(i)
 	switch {
 	case IsString(t) && prev.Value == "{" && p.prev(i-1).Value == "http":
+		if method, path, ok := strings.Cut(Text(t), " "); ok && method == strings.ToUpper(method) && strings.HasPrefix(path, "/") {
+			return fmt.Sprintf("write %s %q", method, path)
+		}
 		return fmt.Sprintf("write a method before it: GET %s, or any %s", t.Value, t.Value)
 	case want == "`{`" && (prev.Value == "http" || prev.Value == "grpc" || prev.Value == "dns"):
 		return fmt.Sprintf("write %s { ... }", prev.Value)
