@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -338,6 +340,14 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestLoadOfNothing holds that the error names the folder as the user wrote it, once.
+func TestLoadOfNothing(t *testing.T) {
+	_, err := Load("own", os.DirFS(filepath.Join(t.TempDir(), "nothing")))
+	if want := "read guardrails of own: no such file or directory"; err == nil || err.Error() != want {
+		t.Errorf("Load = %v, want %s", err, want)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	file := &fstest.MapFile{Data: []byte("package mpol.guardrails.x")}
 	tests := []struct {
@@ -350,10 +360,11 @@ func TestLoad(t *testing.T) {
 		{"files alone", fstest.MapFS{"README.md": file}, nil, "read guardrails of own: there is none"},
 		{"hidden", fstest.MapFS{".git/config": file, "x/x.rego": file}, []Guardrail{{"x", "own/x/x.rego", "package mpol.guardrails.x"}}, ""},
 		{"one", fstest.MapFS{"x/x.rego": file, "x/x_test.rego": file}, []Guardrail{{"x", "own/x/x.rego", "package mpol.guardrails.x"}}, ""},
-		{"no rule", fstest.MapFS{"x/y.rego": file}, nil, "read guardrail own/x: "},
+		{"no rule", fstest.MapFS{"x/y.rego": file}, nil, "read guardrail own/x: the folder has no x.rego"},
 		{"a rule beside the folders", fstest.MapFS{"x/x.rego": file, "y.rego": file}, nil, "read guardrail own/y.rego: it belongs into a folder of its own: own/y/y.rego"},
 		{"a second rule", fstest.MapFS{"x/x.rego": file, "x/y.rego": file}, nil, "read guardrail own/x: y.rego is neither"},
 		{"link", fstest.MapFS{"x": {Mode: fs.ModeSymlink, Data: []byte("y")}, "y/y.rego": file}, nil, "read guardrail own/x: "},
+		{"a folder as rule", fstest.MapFS{"x/x.rego/y": file}, nil, "read guardrail own/x: x.rego: "},
 		{"link to nothing", fstest.MapFS{"x": {Mode: fs.ModeSymlink, Data: []byte("z")}, "y/y.rego": file}, nil, "read guardrail own/x: "},
 		{"bad name", fstest.MapFS{"X y/X y.rego": file}, nil, "read guardrail own/X y: the name"},
 	}

@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -35,7 +36,7 @@ func Builtin() ([]Guardrail, error) {
 func Load(root string, folder fs.FS) ([]Guardrail, error) {
 	entries, err := fs.ReadDir(folder, ".")
 	if err != nil {
-		return nil, fmt.Errorf("read guardrails of %s: %w", root, err)
+		return nil, fmt.Errorf("read guardrails of %s: %w", root, cause(err))
 	}
 	var gs []Guardrail
 	for _, e := range entries {
@@ -45,7 +46,7 @@ func Load(root string, folder fs.FS) ([]Guardrail, error) {
 		info, err := fs.Stat(folder, e.Name()) // of a link's target
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("read guardrail %s: %w", path.Join(root, e.Name()), err)
+			return nil, fmt.Errorf("read guardrail %s: %w", path.Join(root, e.Name()), cause(err))
 		case !info.IsDir() && path.Ext(e.Name()) == extension:
 			name := strings.TrimSuffix(e.Name(), extension)
 			return nil, fmt.Errorf("read guardrail %s: it belongs into a folder of its own: %s",
@@ -65,6 +66,15 @@ func Load(root string, folder fs.FS) ([]Guardrail, error) {
 	return gs, nil
 }
 
+// cause returns why a file was not read, without its path: that is the path in a folder, and what is said of
+// it already is the user's.
+func cause(err error) error {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		return at.Err
+	}
+	return err
+}
+
 const (
 	extension = ".rego"
 	testTail  = "_test" + extension
@@ -77,8 +87,11 @@ func loadOne(root string, folder fs.FS, name string) (Guardrail, error) {
 	}
 	file := path.Join(name, name+extension)
 	text, err := fs.ReadFile(folder, file)
-	if err != nil {
-		return Guardrail{}, err
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Guardrail{}, fmt.Errorf("the folder has no %s%s", name, extension)
+	case err != nil:
+		return Guardrail{}, fmt.Errorf("%s%s: %w", name, extension, cause(err))
 	}
 	all, err := fs.Glob(folder, name+"/*"+extension)
 	if err != nil {

@@ -170,7 +170,7 @@ func failure(g Guardrail, where *ast.Location, what string) diag.List {
 }
 
 func tooSlow(g Guardrail, deadline time.Duration) diag.List {
-	return failure(g, nil, fmt.Sprintf("did not finish within %s", deadline))
+	return failure(g, nil, fmt.Sprintf("did not finish within %s", deadline.Round(time.Millisecond)))
 }
 
 func compilationFailure(g Guardrail, err error) diag.List {
