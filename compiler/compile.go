@@ -26,8 +26,6 @@ type compilation struct {
 	rules  program.Rules
 	ids    map[string]program.RuleID // by key, nil until it is asked for
 	diags  diag.List
-
-	scopes []*scope // of tables.Tables, at the same indexes
 	tables program.Tables
 }
 
@@ -36,7 +34,7 @@ func (c *compilation) lower() {
 	c.space.update(c.cutting.cuts(c.rules.Inventory.Resolvers), &c.rules.Inventory, c.run)
 	c.tables = program.Tables{
 		Identities: c.space.keys, Addresses: c.space.addresses, Sockets: c.space.sockets,
-		Subjects: []program.Bound{}, Profiles: []program.Profile{}, ProfileRows: []program.ProfileRow{},
+		Profiles: []program.Profile{}, ProfileRows: []program.ProfileRow{},
 	}
 	c.tables.Ungoverned = program.Verdict{
 		Allow: c.rules.Default == program.Allow, Rank: rankDefault, Rule: keyDefault,

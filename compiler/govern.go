@@ -5,6 +5,7 @@ package compiler
 import (
 	"cmp"
 	"encoding/binary"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -42,10 +43,37 @@ func (g *governing) update(rules *program.Rules, came, went []*policy, kins map[
 		g.fallback, g.resolvers = rules.Default, rules.Inventory.Resolvers
 		clear(g.scopes)
 	}
-	for _, k := range kins {
-		selects := func(p *policy) bool { return p.selects(k.labels) }
-		k.known = k.known && same && !slices.ContainsFunc(came, selects) && !slices.ContainsFunc(went, selects)
+	changed := newGoverning()
+	for _, p := range slices.Concat(came, went) {
+		changed.file(p, func(ps []*policy) []*policy { return append(ps, p) })
 	}
+	for _, k := range kins {
+		k.known = k.known && same && !changed.govern(k.labels)
+	}
+}
+
+// candidates yields lists of policies in which all are that select a workload with the given labels.
+func (g *governing) candidates(labels []program.Label) iter.Seq[[]*policy] {
+	return func(yield func([]*policy) bool) {
+		if !yield(g.rest) {
+			return
+		}
+		for _, l := range labels {
+			if !yield(g.byLabel[l]) {
+				return
+			}
+		}
+	}
+}
+
+// govern reports whether some policy selects a workload with the given labels.
+func (g *governing) govern(labels []program.Label) bool {
+	for ps := range g.candidates(labels) {
+		if slices.ContainsFunc(ps, func(p *policy) bool { return p.selects(labels) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // file changes the lists in which p is to be found.
@@ -85,9 +113,9 @@ func asksLabel(s *program.Selector) []program.Label {
 // of returns the policies that have a block for verdicts in a direction and select a workload with
 // the given labels, in file order.
 func (g *governing) of(labels []program.Label, d program.Direction) []*policy {
-	candidates := slices.Clone(g.rest)
-	for _, l := range labels {
-		candidates = append(candidates, g.byLabel[l]...)
+	var candidates []*policy
+	for ps := range g.candidates(labels) {
+		candidates = append(candidates, ps...)
 	}
 	candidates = slices.DeleteFunc(candidates, func(p *policy) bool {
 		return !decides(p.content.Block(d)) || !p.selects(labels)

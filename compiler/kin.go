@@ -43,6 +43,9 @@ type resident struct {
 // meet makes the residents, and the rows of their addresses, those of an inventory; one that has not
 // changed stays who it is. It returns who came, nil when nobody came and nobody went.
 func (s *space) meet(workloads []program.Workload) []*resident {
+	if identical(s.inventory.Workloads, workloads) {
+		return nil
+	}
 	old, next := s.residents, make([]*resident, 0, len(workloads))
 	came, leave := []*resident{}, func() {
 		old[0].gone = true

@@ -16,11 +16,21 @@ func (c *compilation) checkInventory() {
 		c.diags.Add(diag.Diagnostic{Code: CodeInventory, Summary: fmt.Sprintf(format, args...)})
 	}
 	inv := &c.rules.Inventory
-	owner := make(map[netip.Addr]string)
-	for _, a := range inv.Node {
-		owner[a.Unmap()] = "this node"
+	if c.space.holds(inv) {
+		return // only one without a mistake is ever held
 	}
-	for i, w := range inv.Workloads {
+	owner := make(map[netip.Addr]int, len(inv.Workloads)) // of the workloads, -1 for this node
+	name := func(i int) string {
+		if i < 0 {
+			return "this node"
+		}
+		return fmt.Sprintf("workload %q", inv.Workloads[i].Name)
+	}
+	for _, a := range inv.Node {
+		owner[a.Unmap()] = -1
+	}
+	for i := range inv.Workloads {
+		w := &inv.Workloads[i]
 		if i > 0 && inv.Workloads[i-1].Name >= w.Name {
 			wrong("workloads %q and %q are not sorted by unique names", inv.Workloads[i-1].Name, w.Name)
 		}
@@ -41,9 +51,9 @@ func (c *compilation) checkInventory() {
 			case !a.IsValid() || a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "":
 				wrong("workload %q cannot have the address %s", w.Name, a)
 			case taken:
-				wrong("the address %s belongs to workload %q and to %s", a, w.Name, other)
+				wrong("the address %s belongs to workload %q and to %s", a, w.Name, name(other))
 			}
-			owner[a] = fmt.Sprintf("workload %q", w.Name)
+			owner[a] = i
 		}
 	}
 }

@@ -19,8 +19,11 @@ const maxL7Ports = 1024
 func (c *compilation) lint() {
 	seen := make(map[*check.Rule]bool)
 	for _, s := range c.scopes {
-		for _, r := range s.rules {
-			if !s.proxied || r.L7 == nil || r.L7.Kind == program.L7DNS || !coversPort(r.Rule, program.ProtoTCP, portDNS) || seen[r.place().rule] {
+		if !s.proxied {
+			continue
+		}
+		for _, r := range s.owned {
+			if seen[r.place().rule] {
 				continue
 			}
 			seen[r.place().rule] = true

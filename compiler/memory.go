@@ -21,6 +21,7 @@ type Memory struct {
 	cutting
 	*governing
 	space    *space
+	scopes   []*scope                     // of the tables of the last run, at the same indexes
 	profiles map[between]*program.Profile // of the last run
 }
 
@@ -30,9 +31,7 @@ func (m *Memory) Compile(module *check.Module, inv program.Inventory) (*program.
 	c.checkInventory()
 	certain := !c.diags.HasErrors()
 	c.checkTiers()
-	for _, p := range m.all {
-		c.diags = append(c.diags, p.diags...)
-	}
+	c.diags = append(c.diags, m.mistakes()...)
 	if certain {
 		c.lower()
 	}

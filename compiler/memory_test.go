@@ -22,6 +22,7 @@ import (
 // file, as reading it again does.
 type town struct {
 	files    []*townFile
+	away     *townFile // one that may come back as it was
 	tiers    []program.Tier
 	fallback program.Action
 	inv      program.Inventory
@@ -189,6 +190,18 @@ func edits() map[string]func(*town, *rapid.T) {
 			f.read(0)
 			slices.SortFunc(w.files, func(a, b *townFile) int { return cmpString(a.name, b.name) })
 		},
+		"files reordered": func(w *town, _ *rapid.T) {
+			w.files = append(slices.Clone(w.files[1:]), w.files[0])
+		},
+		"file away or back": func(w *town, t *rapid.T) {
+			i := rapid.IntRange(0, len(w.files)-1).Draw(t, "file")
+			switch {
+			case w.away != nil:
+				w.files, w.away = slices.Insert(slices.Clone(w.files), i, w.away), nil
+			case len(w.files) > 1:
+				w.away, w.files = w.files[i], slices.Delete(slices.Clone(w.files), i, i+1)
+			}
+		},
 		"default": func(w *town, t *rapid.T) { w.fallback = 1 - w.fallback },
 		"tier": func(w *town, t *rapid.T) {
 			w.tiers = slices.Clone(w.tiers)
@@ -275,6 +288,9 @@ func TestMemory(t *testing.T) {
 			}
 			if diff := gocmp.Diff(dump(t, want), dump(t, got)); diff != "" {
 				t.Fatalf("program (-want +got):\n%s", diff)
+			}
+			if got != nil && got.Hash() != want.Hash() {
+				t.Fatal("equal dumps have two names")
 			}
 			if last != nil && last.Hash() != hash {
 				t.Fatal("an earlier program has changed")

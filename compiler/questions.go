@@ -41,6 +41,7 @@ func (c *compilation) questions(s *scope) {
 				q.Types = addressTypes()
 			}
 		}
+		s.ranged = s.ranged || r.list >= 0
 		for _, servers := range c.space.rangesOf(s.list(r)) {
 			q.Servers = servers
 			qs = append(qs, q)
@@ -66,6 +67,7 @@ func (c *compilation) defaultQuestions(s *scope) []program.Question {
 		if !s.passes() || t.defaults == program.Pass {
 			continue
 		}
+		s.ranged = true
 		v := t.fallback()
 		v.L7 = program.L7DNS
 		for _, proto := range []uint8{program.ProtoUDP, program.ProtoTCP} {

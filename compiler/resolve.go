@@ -44,53 +44,120 @@ type place struct {
 // resolution is what Memory knows of policies. It holds as long as tiers and passes do.
 type resolution struct {
 	tiers    []program.Tier
-	passes   [][2]bool // by tier and direction: some rule passes on
+	passing  [][2]int        // by tier and direction: policies in which some rule passes on
+	given    []*check.Policy // of the last run
+	all      []*policy       // what they have become
 	policies map[*check.Policy]*policy
-	all      []*policy // of the last run, in file order
+	wrong    int // how many have diagnostics
 	serial   uint64
 	numbers  numbers
 }
 
-// resolve makes the policies those of a module, and returns which of them came and which went.
+// resolve makes the policies those of a module, and returns which of them came and which went; one that
+// has fallen behind another does both. It looks only at those between what stays at both ends.
 func (m *resolution) resolve(module *check.Module) (came, went []*policy) {
-	before := m.all
-	m.all = make([]*policy, len(module.Policies))
-	passes := make([][2]bool, len(module.Tiers))
-	for i, source := range module.Policies {
+	if !slices.Equal(m.tiers, module.Tiers) || m.policies == nil {
+		return m.renew(module)
+	}
+	first, last := common(m.given, module.Policies)
+	if first == len(m.given) && first == len(module.Policies) {
+		return nil, nil
+	}
+	before, behind := m.all[first:len(m.all)-last], m.all[len(m.all)-last:]
+	all := append(make([]*policy, 0, len(module.Policies)), m.all[:first]...)
+	furthest := 0
+	for _, source := range module.Policies[first : len(module.Policies)-last] {
 		p := m.policies[source]
-		if p == nil {
+		if p == nil || p.index < furthest {
 			p = newPolicy(source)
-		}
-		for d := range p.passes {
-			passes[p.Tier][d] = passes[p.Tier][d] || p.passes[d]
-		}
-		m.all[i] = p
-	}
-	if m.policies == nil || !slices.Equal(m.tiers, module.Tiers) || !slices.Equal(m.passes, passes) {
-		m.tiers, m.passes, m.policies = module.Tiers, passes, make(map[*check.Policy]*policy)
-		for i, source := range module.Policies {
-			m.all[i] = newPolicy(source)
-		}
-	}
-	for i, p := range m.all {
-		p.index = i
-		if p.content == nil {
-			m.serial++
-			p.serial = m.serial
-			p.resolve(m.tiers[p.Tier], passes[p.Tier])
-			m.policies[p.Policy] = p
 			came = append(came, p)
+		} else {
+			furthest = p.index
 		}
+		all = append(all, p)
+	}
+	all = append(all, behind...)
+	for i := first; i < len(all); i++ {
+		all[i].index = i
 	}
 	for _, p := range before {
-		if p.index >= len(m.all) || m.all[p.index] != p {
+		if p.index >= len(all) || all[p.index] != p {
 			went = append(went, p)
-			if m.policies[p.Policy] == p {
-				delete(m.policies, p.Policy)
-			}
 		}
 	}
+	passing := slices.Clone(m.passing)
+	count(passing, came, 1)
+	count(passing, went, -1)
+	if !slices.EqualFunc(passing, m.passing, func(a, b [2]int) bool { return passes(a) == passes(b) }) {
+		return m.renew(module)
+	}
+	m.given, m.all, m.passing = module.Policies, all, passing
+	m.take(came, went)
 	return came, went
+}
+
+// renew makes all policies anew.
+func (m *resolution) renew(module *check.Module) (came, went []*policy) {
+	went = m.all
+	m.tiers, m.passing, m.policies = module.Tiers, make([][2]int, len(module.Tiers)), make(map[*check.Policy]*policy)
+	m.given, m.all = module.Policies, make([]*policy, len(module.Policies))
+	for i, source := range module.Policies {
+		m.all[i] = newPolicy(source)
+		m.all[i].index = i
+	}
+	count(m.passing, m.all, 1)
+	m.take(m.all, went)
+	return m.all, went
+}
+
+// take resolves the policies that came and lets go of those that went.
+func (m *resolution) take(came, went []*policy) {
+	for _, p := range went {
+		m.wrong -= bit(len(p.diags) > 0)
+		if m.policies[p.Policy] == p {
+			delete(m.policies, p.Policy)
+		}
+	}
+	for _, p := range came {
+		m.serial++
+		p.serial = m.serial
+		p.resolve(m.tiers[p.Tier], passes(m.passing[p.Tier]))
+		m.policies[p.Policy] = p
+		m.wrong += bit(len(p.diags) > 0)
+	}
+}
+
+// mistakes are the diagnostics of all policies.
+func (m *resolution) mistakes() (list diag.List) {
+	if m.wrong == 0 {
+		return nil
+	}
+	for _, p := range m.all {
+		list = append(list, p.diags...)
+	}
+	return list
+}
+
+// count adds one for each policy in which some rule passes on, by tier and direction.
+func count(passing [][2]int, policies []*policy, one int) {
+	for _, p := range policies {
+		for d, some := range p.passes {
+			passing[p.Tier][d] += one * bit(some)
+		}
+	}
+}
+
+func passes(counts [2]int) [2]bool { return [2]bool{counts[0] > 0, counts[1] > 0} }
+
+// common returns how many elements two slices share at the start and, of the others, at the end.
+func common[T comparable](a, b []T) (first, last int) {
+	for first < min(len(a), len(b)) && a[first] == b[first] {
+		first++
+	}
+	for last < min(len(a), len(b))-first && a[len(a)-1-last] == b[len(b)-1-last] {
+		last++
+	}
+	return first, last
 }
 
 func newPolicy(source *check.Policy) *policy {

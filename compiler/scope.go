@@ -38,7 +38,8 @@ type scope struct {
 	rules     []*scopeRule // of the tiers, in file order
 	// end is the verdict behind the last tier.
 	end     program.Verdict
-	proxied bool // the DNS proxy judges the questions of the subjects
+	proxied bool         // the DNS proxy judges the questions of the subjects
+	owned   []*scopeRule // with a part for requests at the port that then is the DNS proxy's
 	key     string
 	lineage string
 	// answerers are the resolvers of the agent's configuration.
@@ -55,6 +56,7 @@ type scope struct {
 	names   int     // classes from here on are those of name sets
 	members []member
 	table   program.Table
+	ranged  bool      // the table speaks of ranges of addresses
 	diags   diag.List // of the lowering
 	number  int       // of the table
 
@@ -198,8 +200,12 @@ func (s *scope) collectPeers() {
 				list[ps.String()] = ps
 			}
 		}
-		if r.L7 != nil && r.L7.Kind == program.L7DNS || hasDomain(r.Peers) {
+		isDNS := r.L7 != nil && r.L7.Kind == program.L7DNS
+		if isDNS || hasDomain(r.Peers) {
 			s.proxied = s.proxied || s.direction == program.Egress
+		}
+		if r.L7 != nil && !isDNS && coversPort(r.Rule, program.ProtoTCP, portDNS) {
+			s.owned = append(s.owned, r)
 		}
 		if r.Action == program.Allow {
 			r.domains = domains(r.Rule)

@@ -82,6 +82,16 @@ func newSpace() *space {
 	}
 }
 
+// holds reports whether the inventory is the very one of the last update.
+func (s *space) holds(inv *program.Inventory) bool {
+	return s.cells != nil && slices.Equal(s.inventory.Node, inv.Node) && identical(s.inventory.Workloads, inv.Workloads)
+}
+
+// identical reports whether two slices are one.
+func identical[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
 // update makes the space that of some prefixes, which cut it, and an inventory. The run is numbered.
 func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, run int) {
 	recut := s.cells == nil || !slices.Equal(cuts, s.prefixes)

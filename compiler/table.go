@@ -17,14 +17,7 @@ import (
 
 // lowerSubjects makes the tables that local workloads need and binds the workloads to them.
 func (c *compilation) lowerSubjects() {
-	for _, r := range c.space.residents {
-		if r.Local() && r.kin.run != c.run {
-			c.govern(r.kin)
-		}
-	}
-	slices.SortFunc(c.scopes, func(a, b *scope) int {
-		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.lineage, b.lineage))
-	})
+	c.findScopes()
 	for i, s := range c.scopes {
 		s.number = i
 		if c.stale(s) {
@@ -37,6 +30,7 @@ func (c *compilation) lowerSubjects() {
 	for i, s := range c.scopes {
 		c.tables.Tables[i] = s.table
 	}
+	c.tables.Subjects = make([]program.Bound, 0, len(c.space.residents))
 	for _, r := range c.space.residents {
 		if r.Local() {
 			c.tables.Subjects = append(c.tables.Subjects, program.Bound{
@@ -47,8 +41,24 @@ func (c *compilation) lowerSubjects() {
 	c.forget()
 }
 
-// govern finds the scopes of a kin that has workloads on this node.
-func (c *compilation) govern(k *kin) {
+// findScopes finds the scopes of all subjects. Those of the last run are in order.
+func (c *compilation) findScopes() {
+	var came []*scope
+	for _, r := range c.space.residents {
+		if r.Local() && r.kin.run != c.run {
+			came = c.govern(r.kin, came)
+		}
+	}
+	byKey := func(a, b *scope) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.lineage, b.lineage)) }
+	slices.SortFunc(came, byKey)
+	c.scopes = slices.DeleteFunc(c.scopes, func(s *scope) bool { return s.used != c.run })
+	if len(came) > 0 {
+		c.scopes = merged(c.scopes, came, byKey)
+	}
+}
+
+// govern finds the scopes of a kin that has workloads on this node, and adds those that are new to came.
+func (c *compilation) govern(k *kin, came []*scope) []*scope {
 	k.run = c.run
 	for d := range k.scopes {
 		if !k.known {
@@ -56,10 +66,13 @@ func (c *compilation) govern(k *kin) {
 		}
 		if s := k.scopes[d]; s != nil && s.used != c.run {
 			s.used = c.run
-			c.scopes = append(c.scopes, s)
+			if s.lowered == 0 {
+				came = append(came, s)
+			}
 		}
 	}
 	k.known = true
+	return came
 }
 
 // table is the number of the table that judges a kin, -1 for none.
@@ -92,7 +105,7 @@ func (c *compilation) stale(s *scope) bool {
 	for _, l := range s.found {
 		l.used, last = c.run, max(last, l.changed)
 	}
-	if s.proxied {
+	if s.ranged {
 		last = max(last, c.space.moved)
 	}
 	return s.lowered == 0 || s.lowered < last
@@ -100,7 +113,7 @@ func (c *compilation) stale(s *scope) bool {
 
 // lowerScope fills in the table of s but for its members.
 func (c *compilation) lowerScope(s *scope) {
-	s.lowered, s.diags = c.run, nil
+	s.lowered, s.ranged, s.diags = c.run, false, nil
 	s.table = program.Table{Key: s.key, Lineage: s.lineage, Direction: s.direction}
 	if len(s.rules) > math.MaxUint16 {
 		s.diags.Add(diag.Diagnostic{
