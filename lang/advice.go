@@ -236,10 +236,10 @@ func (p *parser) next(i int) lexer.Token { return p.toks[min(i+1, len(p.toks)-1)
 // dotted returns the words from token i on that dots join.
 func (p *parser) dotted(i int) string {
 	hi := i + 1
-	for p.toks[hi].Value == "." && hi+1 < len(p.toks) {
+	for p.toks[hi].Value == "." && hi+2 < len(p.toks) {
 		hi += 2
 	}
-	return Node{Tokens: p.toks[i:min(hi, len(p.toks))]}.Text()
+	return Node{Tokens: p.toks[i:hi]}.Text()
 }
 
 // quoteKey says how to write the dotted word at token i: where no operator follows, it may be a name
