@@ -31,11 +31,7 @@ func Check(files []*lang.File, opt Options) (*Module, diag.List) {
 
 func check(files []*lang.File, opt Options, memory *Memory) (*Module, diag.List) {
 	memory.begin(files, opt.Today)
-	c := &checker{
-		opt: opt, files: files, order: map[string]int{}, scopes: map[*lang.File]*scope{}, byName: map[string]*pkg{},
-		public: public(), registrable: map[program.NamePattern]string{}, memory: memory,
-		values: make(map[lang.Decl]*symbol, len(memory.symbols)),
-	}
+	c := newChecker(files, opt, memory)
 	m := c.module()
 	memory.end(c)
 	names := make([]string, len(files))
@@ -49,6 +45,15 @@ func check(files []*lang.File, opt Options, memory *Memory) (*Module, diag.List)
 		return nil, c.diags
 	}
 	return m, c.diags
+}
+
+// newChecker returns a checker of files with a memory that has begun with them.
+func newChecker(files []*lang.File, opt Options, memory *Memory) *checker {
+	return &checker{
+		opt: opt, files: files, order: map[string]int{}, scopes: map[*lang.File]*scope{}, byName: map[string]*pkg{},
+		public: public(), registrable: map[program.NamePattern]string{}, memory: memory,
+		values: make(map[lang.Decl]*symbol, len(memory.symbols)), facts: map[peersText]*peerFacts{},
+	}
 }
 
 // checker is the state of one Check.
@@ -68,6 +73,8 @@ type checker struct {
 	// registrable holds what has been looked up in the list of public suffixes.
 	registrable map[program.NamePattern]string
 	placed      []*placed // every rule without an error, in file order
+	facts       map[peersText]*peerFacts
+	compared    int // how often two rules, or their subjects, have been compared
 	// sound says that every policy was read and is without an error, so that what is in none of them is
 	// nowhere.
 	sound  bool
@@ -119,6 +126,9 @@ func (c *checker) module() *Module {
 			c.declaration(m, d)
 		}
 		c.filePolicies(m, f)
+	}
+	for i, n := range c.placed {
+		n.place = i
 	}
 	c.sound = c.allSound(m)
 	c.mixed()

@@ -13,34 +13,26 @@ import (
 // mixed reports rules of two L7 kinds that one flow could meet: it would have to speak both. What
 // only an inventory could tell apart counts as met.
 func (c *checker) mixed() {
-	var kinds [program.L7DNS + 1]int
+	var indexes [program.L7DNS + 1]ruleIndex
 	for _, n := range c.placed {
 		if n.rule.L7 != nil {
-			kinds[n.rule.L7.Kind] = 1
+			indexes[n.rule.L7.Kind].add(n)
 		}
 	}
-	if kinds[program.L7HTTP]+kinds[program.L7TLS]+kinds[program.L7DNS] < 2 {
-		return
-	}
-	seen := map[program.L7Kind]*portIndex{}
 	for _, n := range c.placed {
 		if n.rule.L7 == nil {
 			continue
 		}
 		kind := n.rule.L7.Kind
 		for _, other := range []program.L7Kind{program.L7HTTP, program.L7TLS, program.L7DNS} {
-			if other == kind || seen[other] == nil {
+			if other == kind {
 				continue
 			}
-			if o := seen[other].find(n, func(o *placed) bool { return c.meet(n, o) }); o != nil {
+			if o := indexes[other].find(c, n); o != nil && o.place < n.place {
 				c.errorAt(diag.L7Mixed, n.rule.Span, fmt.Sprintf("a flow that this rule and another apply to would have to speak %s and %s", kind, other),
 					"part them by peers or ports", diag.Related{Span: o.rule.Span, Summary: "the other rule"})
 			}
 		}
-		if seen[kind] == nil {
-			seen[kind] = newPortIndex()
-		}
-		seen[kind].add(n)
 	}
 }
 

@@ -3,25 +3,36 @@
 package check
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 
 	"mpol/compiler/program"
 )
 
-// placed is a rule where it stands, with what its peers are, worked out once.
+// placed is a rule where it stands.
 type placed struct {
 	rule   *Rule
 	policy *Policy
 	dir    program.Direction
 	ports  []program.L4 // one by one, nil when they are many
+	place  int          // among all rules of the run, in file order
+	facts  *peerFacts   // once they are known
+}
 
-	known     bool
+// peersText is peers as a package writes them: in one run they are the same peers.
+type peersText struct{ pkg, text string }
+
+// peerFacts are what peers are, worked out once for all rules that have the same ones.
+type peerFacts struct {
 	workloads *program.Selector // nil for none
 	addresses prefixes          // of world
 	domains   []program.Domain
+	private   prefixes // of the domains
 	opened    prefixes // what the domains may open
+	host      bool     // the host is among them
+	public    bool     // an address of the public space is
+	prefix    bool     // a prefix is
+	owner     bool     // what may own an address in the prefix of another rule is
 }
 
 // audit reports whether the rule only reports.
@@ -59,30 +70,44 @@ func place(ps []*Policy) []*placed {
 
 // know works out what the peers of p are.
 func (c *checker) know(p *placed) {
-	if p.known {
+	if p.facts != nil {
 		return
 	}
-	p.known = true
-	p.workloads, p.addresses = workloadsOf(p.rule.Peers), c.addresses(p.rule.Peers)
+	key := peersText{p.policy.Package, p.rule.PeersText}
+	p.facts = c.facts[key]
+	if p.facts == nil {
+		p.facts = c.factsOf(p.rule.Peers)
+		c.facts[key] = p.facts
+	}
+}
+
+func (c *checker) factsOf(peers program.Peers) *peerFacts {
+	f := &peerFacts{
+		workloads: workloadsOf(peers), addresses: c.addresses(peers), host: has(peers, program.PeerHost, program.PeerAny),
+		prefix: has(peers, program.PeerPrefix),
+		owner:  has(peers, program.PeerAny, program.PeerWorkloads, program.PeerSelector, program.PeerSame, program.PeerHost),
+	}
+	f.public = f.addresses.meets(c.public)
 	var private []netip.Prefix
-	for _, q := range p.rule.Peers.Include {
+	for _, q := range peers.Include {
 		if q.Kind == program.PeerDomain {
-			p.domains = append(p.domains, *q.Domain)
+			f.domains = append(f.domains, *q.Domain)
 			private = append(private, q.Domain.Private...)
 		}
 	}
-	if len(p.domains) > 0 {
-		p.opened = c.public
+	if len(f.domains) > 0 {
+		f.private, f.opened = union(private), c.public
 		if len(private) > 0 {
-			p.opened = union(append(slices.Clone(private), c.public...))
+			f.opened = union(append(private, c.public...))
 		}
 	}
+	return f
 }
 
 // meet reports whether one flow of one subject can be in both rules. A prefix may hold the address of
 // any workload.
 func (c *checker) meet(a, b *placed) bool {
-	return c.meetSurely(a, b) || c.overlap(a, b) && (byAddress(a, b) || byAddress(b, a))
+	return c.meetSurely(a, b) || c.overlap(a, b) && (c.byAddress(a, b) || c.byAddress(b, a))
 }
 
 // meetSurely is meet without what only an inventory could show.
@@ -90,22 +115,24 @@ func (c *checker) meetSurely(a, b *placed) bool { return c.overlap(a, b) && c.pe
 
 // overlap reports whether one subject and one port are in both rules.
 func (c *checker) overlap(a, b *placed) bool {
+	c.compared++
 	return a.dir == b.dir && portsMeet(a.rule.L4, b.rule.L4) && c.subjectsMeet(a.policy.Subject, b.policy.Subject)
 }
 
 // byAddress reports whether a prefix of a may hold the address of a workload or node of b.
-func byAddress(a, b *placed) bool {
-	return has(a.rule.Peers, program.PeerPrefix) &&
-		has(b.rule.Peers, program.PeerAny, program.PeerWorkloads, program.PeerSelector, program.PeerSame, program.PeerHost)
+func (c *checker) byAddress(a, b *placed) bool {
+	c.know(a)
+	c.know(b)
+	return a.facts.prefix && b.facts.owner
 }
 
 // workloadsBeside returns the workloads among p's peers where the subject is in other's policy too: what
 // both say of its labels bounds who has the same value.
 func (p *placed) workloadsBeside(other *placed) *program.Selector {
-	if p.workloads == nil || !has(p.rule.Peers, program.PeerSame) {
-		return p.workloads
+	if p.facts.workloads == nil || !has(p.rule.Peers, program.PeerSame) {
+		return p.facts.workloads
 	}
-	both := &program.Selector{Op: program.OpAnd, Args: []*program.Selector{p.workloads}}
+	both := &program.Selector{Op: program.OpAnd, Args: []*program.Selector{p.facts.workloads}}
 	for _, s := range []*program.Selector{p.policy.Subject.Selector, other.policy.Subject.Selector} {
 		if s != nil {
 			both.Args = append(both.Args, boundSame(p.rule.Peers, s)...)
@@ -167,14 +194,26 @@ func met(ss ...*program.Selector) bool {
 func (c *checker) peersMeet(a, b *placed) bool {
 	c.know(a)
 	c.know(b)
-	pa, pb := a.rule.Peers, b.rule.Peers
-	ha, hb := has(pa, program.PeerHost, program.PeerAny), has(pb, program.PeerHost, program.PeerAny)
+	fa, fb := a.facts, b.facts
 	switch {
-	case a.workloads != nil && b.workloads != nil && met(a.workloadsBeside(b), b.workloadsBeside(a)), ha && hb:
+	case fa.workloads != nil && fb.workloads != nil && met(a.workloadsBeside(b), b.workloadsBeside(a)), fa.host && fb.host:
 		return true
-	case a.addresses.meets(b.addresses), a.opened.meets(b.addresses), a.addresses.meets(b.opened):
+	case fa.addresses.meets(fb.addresses), fa.opened.meets(fb.addresses), fa.addresses.meets(fb.opened):
 		return true
 	}
+	return namesMeet(fa, fb)
+}
+
+// sharesName reports whether a name may be among the peers of a and of b.
+func (c *checker) sharesName(a, b *placed) bool {
+	c.compared++
+	c.know(a)
+	c.know(b)
+	return namesMeet(a.facts, b.facts)
+}
+
+// namesMeet reports whether the domains of a and b may have a name in common.
+func namesMeet(a, b *peerFacts) bool {
 	return slices.ContainsFunc(a.domains, func(x program.Domain) bool {
 		return slices.ContainsFunc(b.domains, func(y program.Domain) bool { return domainsMeet(x, y) })
 	})
@@ -193,70 +232,4 @@ func (s prefixes) meets(t prefixes) bool {
 		s, t = t, s
 	}
 	return slices.ContainsFunc(s, func(p netip.Prefix) bool { return len(t.overlapping(p)) > 0 })
-}
-
-// maxNarrow bounds the ports of a range that a portIndex keeps one by one.
-const maxNarrow = 16
-
-// portIndex finds rules that share a port with another.
-type portIndex struct {
-	narrow map[program.L4][]*placed
-	wide   []*placed
-	all    []*placed
-}
-
-func newPortIndex() *portIndex { return &portIndex{narrow: map[program.L4][]*placed{}} }
-
-// narrowPorts returns the ports of a list one by one, nil when they are many.
-func narrowPorts(l4 []program.L4) []program.L4 {
-	var out []program.L4
-	for _, l := range l4 {
-		if l.Any || int(l.Last)-int(l.First) >= maxNarrow {
-			return nil
-		}
-		for port := int(l.First); port <= int(l.Last); port++ {
-			out = append(out, program.L4{Proto: l.Proto, First: uint16(port), Last: uint16(port)})
-		}
-	}
-	return out
-}
-
-func (x *portIndex) add(p *placed) {
-	x.all = append(x.all, p)
-	for _, l := range p.ports {
-		x.narrow[l] = append(x.narrow[l], p)
-	}
-	if p.ports == nil {
-		x.wide = append(x.wide, p)
-	}
-}
-
-// mayMeet reports whether some rule of x may share a port with p.
-func (x *portIndex) mayMeet(p *placed) bool {
-	return len(x.wide) > 0 || p.ports == nil && len(x.all) > 0 ||
-		slices.ContainsFunc(p.ports, func(l program.L4) bool { return len(x.narrow[l]) > 0 })
-}
-
-// find returns the first rule in file order that may share a port with p and for which f holds, nil
-// when there is none.
-func (x *portIndex) find(p *placed, f func(*placed) bool) *placed {
-	lists := [][]*placed{x.wide}
-	for _, l := range p.ports {
-		lists = append(lists, x.narrow[l])
-	}
-	if p.ports == nil {
-		lists = [][]*placed{x.all}
-	}
-	var found []*placed
-	for _, list := range lists {
-		if i := slices.IndexFunc(list, f); i >= 0 {
-			found = append(found, list[i])
-		}
-	}
-	if len(found) == 0 {
-		return nil
-	}
-	return slices.MinFunc(found, func(a, b *placed) int {
-		return cmp.Or(cmp.Compare(a.rule.Span.File, b.rule.Span.File), cmp.Compare(a.rule.Span.Start.Offset, b.rule.Span.Start.Offset))
-	})
 }

@@ -13,70 +13,90 @@ import (
 
 // indexes are the rules that decide, by what a warning asks of them.
 type indexes struct {
-	plain   *portIndex // allows without an L7 part
-	asking  *portIndex // rules with one
-	domains []*placed  // egress allows with domain peers
-	open    []*placed  // egress allows of public addresses
-	allows  []*placed
+	plain  ruleIndex                    // allows without an L7 part
+	asking [program.L7DNS + 1]ruleIndex // rules with one, by its kind
+	allows [2]subjectIndex              // by direction, told apart by reach
 }
 
 // pairs reports two rules that do not go together.
 func (c *checker) pairs(rules []*placed) {
-	x := indexes{plain: newPortIndex(), asking: newPortIndex()}
-	var denies []*placed
-	for _, n := range rules {
-		if n.rule.L7 != nil && !n.audit() {
-			x.asking.add(n)
-		}
-	}
+	var x indexes
+	var allows, denies []*placed
 	for _, n := range rules {
 		if n.audit() {
 			continue
 		}
+		if n.rule.L7 != nil {
+			x.asking[n.rule.L7.Kind].add(n)
+		}
 		switch n.rule.Action {
+		case program.Allow:
+			allows = append(allows, n)
 		case program.Deny:
 			denies = append(denies, n)
-		case program.Allow:
-			c.indexAllow(&x, n)
+		}
+	}
+	for _, n := range allows {
+		if n.rule.L7 == nil && x.asks(n) {
+			x.plain.add(n)
 		}
 	}
 	for _, n := range rules {
-		if c.sound && n.audit() && n.rule.L7 != nil {
-			c.auditPart(n, x.asking)
+		switch {
+		case n.rule.L7 == nil:
+		case n.audit():
+			if c.sound {
+				c.auditPart(n, &x.asking[n.rule.L7.Kind])
+			}
+		case n.rule.Action == program.Allow:
+			c.widened(n, &x.plain)
 		}
-		if !n.audit() && n.rule.Action == program.Allow && n.rule.L7 != nil {
-			c.widened(n, x.plain)
+	}
+	if len(denies) == 0 {
+		return
+	}
+	for _, n := range allows {
+		g := x.allows[n.dir].group(c, n, c.reach(n))
+		if hasDomain(n.rule.Peers) {
+			c.know(n)
+			g.peers.add(n, "")
 		}
 	}
 	for _, n := range denies {
-		c.denyAll(n, x.allows)
+		c.denyAll(n, &x.allows[n.dir])
 		if hasDomain(n.rule.Peers) {
-			c.denyReachable(n, x)
+			c.denyReachable(n, &x.allows[program.Egress])
 		} else {
-			c.resolverDenied(n, x.domains)
+			c.resolverDenied(n, &x.allows[program.Egress])
 		}
 	}
 }
 
-func (c *checker) indexAllow(x *indexes, n *placed) {
-	x.allows = append(x.allows, n)
-	if n.rule.L7 == nil && x.asking.mayMeet(n) {
-		x.plain.add(n)
+// asks reports whether a rule with an L7 part may share a port with n.
+func (x *indexes) asks(n *placed) bool {
+	for kind := range x.asking {
+		if x.asking[kind].mayMeet(n) {
+			return true
+		}
 	}
-	if n.dir != program.Egress {
-		return
+	return false
+}
+
+// reach says what denies ask of an allow: whether it opens a public address, and who answers for its names.
+func (c *checker) reach(n *placed) string {
+	text := ""
+	if c.opens(n) {
+		text = "public "
 	}
-	if hasDomain(n.rule.Peers) {
-		x.domains = append(x.domains, n)
+	for _, r := range n.rule.Resolvers {
+		text += r.Name + " "
 	}
-	if has(n.rule.Peers, program.PeerAny, program.PeerWorld, program.PeerInternet, program.PeerPrefix) {
-		x.open = append(x.open, n)
-	}
+	return text
 }
 
 // auditPart warns of an audit rule whose requests nobody sees: it sends no flow to the L7 proxy.
-func (c *checker) auditPart(n *placed, asking *portIndex) {
-	if asking.find(n, func(o *placed) bool { return o.rule.L7.Kind == n.rule.L7.Kind && c.meet(n, o) }) != nil {
+func (c *checker) auditPart(n *placed, asking *ruleIndex) {
+	if asking.find(c, n) != nil {
 		return
 	}
 	c.warnAt(diag.AuditL7, n.rule.L7Span, fmt.Sprintf("an audit rule sends no flow to the proxy, and no other rule has a %s part for these flows", n.rule.L7.Kind),
@@ -84,8 +104,8 @@ func (c *checker) auditPart(n *placed, asking *portIndex) {
 }
 
 // widened warns of an allow without an L7 part, of the same or an earlier tier, that overlaps n.
-func (c *checker) widened(n *placed, plain *portIndex) {
-	o := plain.find(n, func(o *placed) bool { return o.policy.Tier <= n.policy.Tier && c.meetSurely(n, o) })
+func (c *checker) widened(n *placed, plain *ruleIndex) {
+	o := plain.findSurely(c, n)
 	if o == nil {
 		return
 	}
@@ -115,8 +135,8 @@ func (c *checker) witness(a, b *placed) string {
 	if a.dir == program.Ingress {
 		towards = " from "
 	}
-	for _, p := range a.addresses {
-		if both := b.addresses.overlapping(p); len(both) > 0 {
+	for _, p := range a.facts.addresses {
+		if both := b.facts.addresses.overlapping(p); len(both) > 0 {
 			return text + towards + laterAddr(p, both[0]).String()
 		}
 	}
@@ -124,16 +144,13 @@ func (c *checker) witness(a, b *placed) string {
 }
 
 // denyAll warns of a deny of any on any where the tier also allows for the subject.
-func (c *checker) denyAll(n *placed, allows []*placed) {
+func (c *checker) denyAll(n *placed, allows *subjectIndex) {
 	if !everyone(n.rule.Peers) || !slices.ContainsFunc(n.rule.L4, func(l program.L4) bool { return l.Any }) || n.rule.L7 != nil {
 		return
 	}
-	for _, o := range allows {
-		if o.dir == n.dir && o.policy.Tier == n.policy.Tier && c.subjectsMeet(n.policy.Subject, o.policy.Subject) {
-			c.warnAt(diag.DenyAll, n.rule.PlaceSpan, fmt.Sprintf("a deny beats every allow of its tier: no %s rule of `%s` allows anything", n.dir, c.tiers[n.policy.Tier].Name),
-				"remove it: what no rule allows is denied by the tier's default", diag.Related{Span: o.rule.PlaceSpan, Summary: "an allow that it beats"})
-			return
-		}
+	if o := allows.first(c, n, func(o *placed) bool { return o.policy.Tier == n.policy.Tier }); o != nil {
+		c.warnAt(diag.DenyAll, n.rule.PlaceSpan, fmt.Sprintf("a deny beats every allow of its tier: no %s rule of `%s` allows anything", n.dir, c.tiers[n.policy.Tier].Name),
+			"remove it: what no rule allows is denied by the tier's default", diag.Related{Span: o.rule.PlaceSpan, Summary: "an allow that it beats"})
 	}
 }
 
@@ -158,49 +175,42 @@ func everyAddress(ps []program.Peer) bool {
 
 // denyReachable warns of a deny to a name whose addresses the subject may reach all the same: a deny
 // of a name refuses its question and takes no address away.
-func (c *checker) denyReachable(n *placed, x indexes) {
-	c.know(n)
-	names := func(o *placed) bool {
-		c.know(o)
-		return slices.ContainsFunc(n.domains, func(d program.Domain) bool {
-			return slices.ContainsFunc(o.domains, func(e program.Domain) bool { return domainsMeet(d, e) })
-		})
+func (c *checker) denyReachable(n *placed, allows *subjectIndex) {
+	o := allows.first(c, n, c.opens)
+	if o == nil {
+		c.know(n)
+		o = allows.firstName(c, n)
 	}
-	addresses := func(o *placed) bool {
-		c.know(o)
-		return o.addresses.meets(c.public)
-	}
-	for _, try := range []struct {
-		list []*placed
-		open func(*placed) bool
-	}{{x.open, addresses}, {x.domains, names}} {
-		for _, o := range try.list {
-			if o != n && c.subjectsMeet(n.policy.Subject, o.policy.Subject) && try.open(o) {
-				c.warnAt(diag.DenyReachable, n.rule.PlaceSpan, "a deny of a name refuses its question only: another rule can open the same address",
-					"deny the address too, or allow names instead of addresses", diag.Related{Span: o.rule.PlaceSpan, Summary: "the rule that opens it"})
-				return
-			}
-		}
+	if o != nil {
+		c.warnAt(diag.DenyReachable, n.rule.PlaceSpan, "a deny of a name refuses its question only: another rule can open the same address",
+			"deny the address too, or allow names instead of addresses", diag.Related{Span: o.rule.PlaceSpan, Summary: "the rule that opens it"})
 	}
 }
 
+// opens reports whether the addresses of a rule meet the public space.
+func (c *checker) opens(n *placed) bool {
+	if !has(n.rule.Peers, program.PeerAny, program.PeerWorld, program.PeerInternet, program.PeerPrefix) {
+		return false
+	}
+	c.know(n)
+	return n.facts.public
+}
+
 // resolverDenied warns of a deny that covers a resolver which a domain peer of the subject needs.
-func (c *checker) resolverDenied(n *placed, domains []*placed) {
+func (c *checker) resolverDenied(n *placed, allows *subjectIndex) {
 	if n.dir != program.Egress || n.rule.L7 != nil {
 		return
 	}
-	for _, o := range domains {
-		if n.policy.Tier > o.policy.Tier || !c.subjectsMeet(n.policy.Subject, o.policy.Subject) {
-			continue
-		}
-		for _, r := range o.rule.Resolvers {
-			if c.deniesResolver(n, r) {
-				c.warnAt(diag.ResolverDenied, n.rule.PlaceSpan, fmt.Sprintf("this deny covers the resolver `%s`, which a domain peer of the subject needs", r.Name),
-					"except the resolver from the deny", diag.Related{Span: o.rule.PlaceSpan, Summary: "the rule with the domain peer"})
-				return
-			}
-		}
+	denied := func(r program.Resolver) bool { return c.deniesResolver(n, r) }
+	o := allows.first(c, n, func(o *placed) bool {
+		return n.policy.Tier <= o.policy.Tier && slices.ContainsFunc(o.rule.Resolvers, denied)
+	})
+	if o == nil {
+		return
 	}
+	r := o.rule.Resolvers[slices.IndexFunc(o.rule.Resolvers, denied)]
+	c.warnAt(diag.ResolverDenied, n.rule.PlaceSpan, fmt.Sprintf("this deny covers the resolver `%s`, which a domain peer of the subject needs", r.Name),
+		"except the resolver from the deny", diag.Related{Span: o.rule.PlaceSpan, Summary: "the rule with the domain peer"})
 }
 
 // deniesResolver reports whether n surely covers questions to r. Where the node's resolvers are is
@@ -222,9 +232,9 @@ func (c *checker) deniesResolver(n *placed, r program.Resolver) bool {
 		case program.PeerHost:
 			return has(n.rule.Peers, program.PeerHost, program.PeerAny) && !slices.ContainsFunc(n.rule.Peers.Except, func(q program.Peer) bool { return q.Kind == program.PeerHost })
 		case program.PeerSelector:
-			return n.workloads != nil && !met(p.Selector, not(n.workloads))
+			return n.facts.workloads != nil && !met(p.Selector, not(n.facts.workloads))
 		case program.PeerPrefix:
-			return n.addresses.meets(prefixes{p.Prefix})
+			return n.facts.addresses.meets(prefixes{p.Prefix})
 		}
 	}
 	return false
