@@ -65,6 +65,9 @@ func (p *parser) advice(i int, want string, ends bool) string {
 		return fmt.Sprintf(`write @%s("...")`, prev.Value)
 	case t.Type == tokenNumber && p.protocolBefore(i) != "":
 		return fmt.Sprintf("write %s/%s", p.protocolBefore(i), t.Value)
+	case p.prev(i-1).Value == "header" && IsString(prev) && strings.Contains(Text(prev), ":"):
+		name, value, _ := strings.Cut(Text(prev), ":")
+		return fmt.Sprintf("write header %q = %q", name, strings.TrimSpace(value))
 	case ends:
 		return ""
 	case t.Value == "=" && prev.Value == "=":
@@ -154,10 +157,12 @@ func (p *parser) adviceList(i int, want string) string {
 
 // adviceTest speaks of tests.
 func (p *parser) adviceTest(i int, want string) string {
-	t, next := p.toks[i], p.next(i)
+	t, prev, next := p.toks[i], p.prev(i), p.next(i)
 	switch {
 	case want == "" && t.Type == tokenIdent && p.firstOnLine(i) && next.Value == "=" && (p.next(i+1).Value == "{" || IsAddress(p.next(i+1))):
 		return fmt.Sprintf("write given %s =", t.Value)
+	case t.Value == "dns" && prev.Value == "->" && IsString(next):
+		return fmt.Sprintf("a question goes to a resolver: write node on udp/53 dns %s", next.Value)
 	case want == "`->`" && t.Value == ",":
 		return "one end opens a flow: write a line for each"
 	case want == "`->`":

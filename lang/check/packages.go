@@ -56,6 +56,7 @@ func (c *checker) mayHave(name string, kinds ...string) bool {
 type ref struct {
 	pkg, name string
 	span      diag.Span
+	orLabel   bool // the key of a label might have been meant
 }
 
 // text returns the name as written.

@@ -111,7 +111,9 @@ func not(s *program.Selector) *program.Selector {
 
 func (c *checker) condition(n *lang.Condition) (*program.Selector, int) {
 	if isReference(n) {
-		sym := c.find(sets, refOf(n.Key, n.Member), "workload")
+		r := refOf(n.Key, n.Member)
+		r.orLabel = true
+		sym := c.find(sets, r, "workload")
 		if sym == nil {
 			return nil, 0
 		}

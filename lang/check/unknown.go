@@ -19,6 +19,8 @@ func declareHelp(r ref, kinds []string) string {
 	switch {
 	case r.pkg != "":
 		return fmt.Sprintf("declare it in package %s", r.pkg)
+	case r.orLabel:
+		return fmt.Sprintf("declare it: %s; or, of a label with any value, write has %s", declaration(kinds[0], r.name), r.name)
 	case slices.Contains(kinds, "workload") && len(kinds) > 1:
 		if peer := peerWord(word); peer != "" {
 			return "write " + peer
