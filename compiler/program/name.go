@@ -114,6 +114,16 @@ func (p NamePattern) Meets(q NamePattern) bool {
 	return true
 }
 
+// Covers reports whether every name of q is one of p.
+func (p NamePattern) Covers(q NamePattern) bool {
+	if q == "" || strings.HasPrefix(string(q), "**") && !strings.HasPrefix(string(p), "**") {
+		return false
+	}
+	// No label holds a NUL, so what covers it is a "*" of p, which covers everything else in its place.
+	least := strings.ReplaceAll(strings.ReplaceAll(string(q), "**", "*"), "*", "\x00")
+	return p.Matches(strings.Split(least, "."))
+}
+
 // labelsMeet reports whether one label matches both patterns of a label. It fills, from the ends, the
 // table of which rest of a meets which rest of b.
 func labelsMeet(a, b string) bool {

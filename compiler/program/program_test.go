@@ -4,6 +4,7 @@ package program_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,52 @@ func TestMatches(t *testing.T) {
 }
 
 // A label that holds a dot is one label (dns-6).
+// Covers is held against every name of up to three labels of up to two letters, of which c is in no pattern.
+func TestCovers(t *testing.T) {
+	var labels, parts []string
+	for _, a := range []string{"a", "b", "c"} {
+		labels = append(labels, a)
+		for _, b := range []string{"a", "b", "c"} {
+			labels = append(labels, a+b)
+		}
+	}
+	for _, a := range []string{"", "a", "b", "*"} {
+		for _, b := range []string{"a", "b", "*"} {
+			if a+b != "**" {
+				parts = append(parts, a+b)
+			}
+		}
+	}
+	var names []program.Name
+	var patterns []program.NamePattern
+	for _, x := range labels {
+		names = append(names, program.Name{x})
+		for _, y := range labels {
+			names = append(names, program.Name{x, y})
+			for _, z := range []string{"a", "c", "cc"} {
+				names = append(names, program.Name{z, x, y})
+			}
+		}
+	}
+	for _, x := range append(parts, "**") {
+		patterns = append(patterns, program.NamePattern(x))
+		for _, y := range parts {
+			patterns = append(patterns, program.NamePattern(x+"."+y))
+		}
+	}
+	for _, p := range patterns {
+		for _, q := range patterns {
+			want := !slices.ContainsFunc(names, func(n program.Name) bool { return q.Matches(n) && !p.Matches(n) })
+			if got := p.Covers(q); got != want {
+				t.Errorf("%q covers %q: %v, want %v", p, q, got, want)
+			}
+		}
+	}
+	if program.NamePattern("a").Covers("") || program.NamePattern("").Covers("a") {
+		t.Error("the pattern of no name takes part")
+	}
+}
+
 func TestMatchesWireLabels(t *testing.T) {
 	for _, p := range []program.NamePattern{"www.example", "**.example", "w*.example"} {
 		if !p.Matches(program.Name{"www", "example"}) {

@@ -230,41 +230,39 @@ func takeable(from, what program.PeerKind) bool {
 
 // emptyPeers says why a list holds nobody, as far as that does not depend on an inventory.
 func (c *checker) emptyPeers(p program.Peers) string {
-	const reason = "the except takes everything away"
 	if len(p.Except) == 0 {
 		return ""
 	}
-	kind := func(k program.PeerKind) func(program.Peer) bool {
-		return func(q program.Peer) bool { return q.Kind == k }
+	host := has(p, program.PeerAny, program.PeerHost) && !has(program.Peers{Include: p.Except}, program.PeerAny, program.PeerHost)
+	workloads := workloadsOf(p)
+	switch {
+	case host, workloads != nil && met(workloads), len(c.addresses(p)) > 0:
+		return ""
+	case slices.ContainsFunc(p.Include, func(i program.Peer) bool { return i.Kind == program.PeerDomain && !taken(i.Domain, p.Except) }):
+		return ""
 	}
-	switch p.Include[0].Kind {
-	case program.PeerAny:
-		all := slices.ContainsFunc(p.Except, kind(program.PeerWorld)) && slices.ContainsFunc(p.Except, kind(program.PeerHost)) && slices.ContainsFunc(p.Except, kind(program.PeerWorkloads))
-		if all || slices.ContainsFunc(p.Except, kind(program.PeerAny)) {
-			return reason
+	return "the except takes everything away"
+}
+
+// taken reports whether peers behind except take every name of d.
+func taken(d *program.Domain, except []program.Peer) bool {
+	var whole []program.NamePattern
+	for _, e := range except {
+		if sameDomain(d, e.Domain) {
+			return true
 		}
-	case program.PeerWorkloads, program.PeerSelector, program.PeerSame:
-		if slices.ContainsFunc(p.Except, kind(program.PeerWorkloads)) {
-			return reason
+		if len(e.Domain.Except)+len(e.Domain.Less) == 0 {
+			whole = append(whole, e.Domain.Patterns...)
 		}
-		in, out := selectorOf(p.Include), selectorOf(p.Except)
-		left := &program.Selector{Op: program.OpAnd, Args: []*program.Selector{in, not(out)}}
-		if !satisfiable(left, nodes(left)) {
-			return reason
-		}
-	case program.PeerPrefix, program.PeerWorld, program.PeerInternet:
-		if len(c.addresses(p)) == 0 {
-			return reason
-		}
-	case program.PeerDomain:
-		for _, i := range p.Include {
-			if i.Kind != program.PeerDomain || !slices.ContainsFunc(p.Except, func(e program.Peer) bool { return sameDomain(i.Domain, e.Domain) }) {
-				return ""
-			}
-		}
-		return reason
 	}
-	return ""
+	return len(uncovered(d.Patterns, whole)) == 0
+}
+
+// uncovered returns the patterns that none of except covers.
+func uncovered(ps, except []program.NamePattern) []program.NamePattern {
+	return slices.DeleteFunc(slices.Clone(ps), func(p program.NamePattern) bool {
+		return slices.ContainsFunc(except, func(e program.NamePattern) bool { return e.Covers(p) })
+	})
 }
 
 func sameDomain(a, b *program.Domain) bool {

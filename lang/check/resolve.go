@@ -125,6 +125,9 @@ func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 				own.Patterns = append(own.Patterns, inner.Patterns...)
 				continue
 			}
+			if inner.Patterns = uncovered(inner.Patterns, except); len(inner.Patterns) == 0 {
+				continue
+			}
 			inner.Except = sortedPatterns(append(slices.Clone(inner.Except), except...))
 			inner.Less = slices.Concat(inner.Less, less)
 			nested = append(nested, inner)
@@ -134,7 +137,7 @@ func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 		s.failed = true
 		return
 	}
-	own.Patterns = slices.DeleteFunc(sortedPatterns(own.Patterns), func(p program.NamePattern) bool { return slices.Contains(except, p) })
+	own.Patterns = uncovered(sortedPatterns(own.Patterns), except)
 	if len(own.Patterns) > 0 {
 		s.domains = append(s.domains, own)
 	}
