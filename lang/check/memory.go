@@ -5,6 +5,8 @@ package check
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,7 +33,7 @@ type Memory struct {
 
 // kept is what is remembered of a file.
 type kept struct {
-	names    [sha256.Size]byte // of its declarations but policies, tests and proofs
+	names    []byte // hash of its declarations but policies, tests and proofs, nil if there is none
 	checked  bool
 	policies []*Policy
 	placed   []*placed
@@ -53,13 +55,20 @@ const maxRemembered = 1 << 20
 func (m *Memory) begin(files []*lang.File, today time.Time) {
 	sum := sha256.New()
 	now := make(map[*lang.File]*kept, len(files))
+	packages := map[string]bool{}
 	for _, f := range files {
 		k := m.files[f]
 		if k == nil {
 			k = &kept{names: names(f)}
 		}
 		now[f] = k
-		sum.Write(k.names[:])
+		if f.Package != nil {
+			packages[f.Package.Name.Value] = true
+		}
+		sum.Write(k.names)
+	}
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		fmt.Fprintf(sum, "package %s\n", name)
 	}
 	sum.Write([]byte(today.UTC().Format(time.DateOnly)))
 	m.files = now
@@ -90,8 +99,16 @@ func (m *Memory) end(c *checker) {
 }
 
 // names hashes what a file declares for others: every token of its declarations but policies, tests
-// and proofs, annotations included.
-func names(f *lang.File) [sha256.Size]byte {
+// and proofs, annotations included. It is nil for a file that declares nothing, of which others cannot
+// know.
+func names(f *lang.File) []byte {
+	own := func(d lang.Decl) bool {
+		switch d.(type) {
+		case *lang.Policy, *lang.Test, *lang.Prove:
+			return true
+		}
+		return false
+	}
 	sum := sha256.New()
 	write := func(ts []lang.Token) {
 		for _, t := range ts {
@@ -100,15 +117,14 @@ func names(f *lang.File) [sha256.Size]byte {
 		}
 		sum.Write([]byte{1})
 	}
-	decls := f.Decls
+	decls := slices.DeleteFunc(slices.Clone(f.Decls), own)
+	if len(decls)+len(f.Lost) == 0 && (f.Package == nil || !f.Package.Broken && len(f.Package.Annotations) == 0) {
+		return nil
+	}
 	if f.Package != nil {
 		decls = append([]lang.Decl{f.Package}, decls...)
 	}
 	for _, d := range decls {
-		switch d.(type) {
-		case *lang.Policy, *lang.Test, *lang.Prove:
-			continue
-		}
 		h := d.Common()
 		if h.Broken {
 			sum.Write([]byte{2})
@@ -118,7 +134,7 @@ func names(f *lang.File) [sha256.Size]byte {
 		}
 		write(h.Tokens)
 	}
-	return [sha256.Size]byte(sum.Sum(nil))
+	return sum.Sum(nil)
 }
 
 // filePolicies adds the policies of a file to m, as they are remembered or else anew.

@@ -28,7 +28,7 @@ func TestMemory(t *testing.T) {
 	compare := func(what string, opt check.Options) {
 		t.Helper()
 		var files []*lang.File
-		for _, name := range []string{"net.mpol", "shop.mpol", "more.mpol", "log.mpol"} {
+		for _, name := range []string{"net.mpol", "shop.mpol", "more.mpol", "log.mpol", "own.mpol"} {
 			if texts[name] == "" {
 				continue
 			}
@@ -76,6 +76,48 @@ func TestMemory(t *testing.T) {
 	edit("net.mpol", "domains a = \"0\", b\ndomains b\n", "")
 	delete(texts, "more.mpol")
 	compare("removing a file", check.Options{})
+	texts["own.mpol"] = "@owner(\"own\") package own\npolicy all for workloads { ingress none egress none }\n"
+	compare("adding a file of another package", check.Options{})
+	edit("own.mpol", "package own", "package shop")
+	edit("own.mpol", "@owner(\"own\") ", "")
+	edit("own.mpol", "package shop", "package net")
+	edit("net.mpol", "package net", "package nets")
+	edit("own.mpol", "package net", "")
+	edit("own.mpol", "policy all", "package net\npolicy all")
+}
+
+// TestMemoryPolicies: what holds no name for others comes and goes without a new check of their policies.
+func TestMemoryPolicies(t *testing.T) {
+	parse := func(name, text string) *lang.File {
+		f, _ := lang.Parse(name, []byte("package p\n"+text))
+		return f
+	}
+	names := parse("a.mpol", "default deny\nworkload web = app = \"web\"\n")
+	first := parse("b.mpol", "policy first for web { ingress none egress none }\n")
+	second := parse("c.mpol", "policy second for web { ingress none egress none }\n")
+	more := parse("d.mpol", "workload more = app = \"more\"\n")
+	var memory check.Memory
+	var last *check.Policy
+	for _, tt := range []struct {
+		name  string
+		files []*lang.File
+		kept  bool
+	}{
+		{"one", []*lang.File{names, first}, false},
+		{"another comes", []*lang.File{names, first, second}, true},
+		{"it goes", []*lang.File{names, first}, true},
+		{"a name comes", []*lang.File{names, first, more}, false},
+		{"it goes", []*lang.File{names, first}, false},
+	} {
+		m, diags := memory.Check(tt.files, check.Options{})
+		if m == nil || diags.HasErrors() {
+			t.Fatalf("%s: %v", tt.name, diags)
+		}
+		if kept := m.Policies[0] == last; kept != tt.kept {
+			t.Errorf("%s: the first policy is kept: %v, want %v", tt.name, kept, tt.kept)
+		}
+		last = m.Policies[0]
+	}
 }
 
 // whole renders a module with its places.
