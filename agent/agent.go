@@ -33,6 +33,7 @@ type Agent struct {
 	cfg     *config.Config
 	log     *slog.Logger
 	started time.Time
+	loader  loader
 
 	status   *status.Server
 	place    *place.Place
@@ -59,7 +60,7 @@ type Agent struct {
 // Afterwards only ctx or the failure of a part that cannot go on ends it; the last generation then
 // stays in force.
 func Run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
-	a := &Agent{cfg: cfg, log: log, started: time.Now(), live: live.New()}
+	a := &Agent{cfg: cfg, log: log, started: time.Now(), loader: loader{cfg: cfg}, live: live.New()}
 	if err := a.prepare(); err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func Run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	first, warnings, err := load(ctx, cfg, now.inv)
+	first, warnings, err := a.loader.load(ctx, now.inv)
 	if err != nil {
 		return err
 	}
@@ -153,7 +154,7 @@ func (a *Agent) reload(ctx context.Context) bool {
 	now, err := a.look()
 	if err == nil {
 		a.seen = fmt.Sprint(now)
-		p, warnings, err = load(ctx, a.cfg, now.inv)
+		p, warnings, err = a.loader.load(ctx, now.inv)
 	}
 	if err == nil {
 		changed, err = a.replaceChanged(ctx, p, now.places)

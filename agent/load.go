@@ -53,18 +53,28 @@ func newPolicyError(list diag.List, files []source.File) *PolicyError {
 	return e
 }
 
+// loader leads from the files of the configuration to a program. It remembers the last time, so that a
+// reload costs what has changed. The zero value with a configuration is ready; one goroutine at a time
+// uses it.
+type loader struct {
+	cfg      *config.Config
+	policies policyset.Set
+	compiler compiler.Memory
+}
+
 // load reads the guardrails and policy files of the configuration and compiles the policies. What a
-// node cannot keep to is refused; what has expired is reported and decides nothing. Its error is a *PolicyError when the files are wrong.
-func load(ctx context.Context, cfg *config.Config, inv program.Inventory) (*program.Program, diag.List, error) {
-	rails, err := policyset.Guardrails(cfg.Guardrails)
+// node cannot keep to is refused; what has expired is reported and decides nothing. Its error is a
+// *PolicyError when the files are wrong. Nobody may change the program or inv any more.
+func (l *loader) load(ctx context.Context, inv program.Inventory) (*program.Program, diag.List, error) {
+	rails, err := policyset.Guardrails(l.cfg.Guardrails)
 	if err != nil {
 		return nil, nil, err
 	}
-	files, err := source.Load(cfg.Policies, nil)
+	files, err := source.Load(l.cfg.Policies, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	module, list, err := policyset.Read(ctx, files, policyset.Options{
+	module, list, err := l.policies.Read(ctx, files, policyset.Options{
 		Check: check.Options{Inventory: inv.Workloads}, Guard: guard.Options{Guardrails: rails},
 	})
 	if err != nil {
@@ -73,7 +83,7 @@ func load(ctx context.Context, cfg *config.Config, inv program.Inventory) (*prog
 	if module == nil {
 		return nil, nil, newPolicyError(list, files)
 	}
-	p, found := compiler.Compile(module, inv)
+	p, found := l.compiler.Compile(module, inv)
 	list = slices.Concat(list, enforceable.Check(module), found, check.Expired(module, time.Now()))
 	if list.HasErrors() {
 		return nil, nil, newPolicyError(list, files)

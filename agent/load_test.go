@@ -4,11 +4,14 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"mpol/agent/config"
 	"mpol/compiler/program"
@@ -55,7 +58,8 @@ func TestLoadGuardrails(t *testing.T) {
 			for _, f := range tt.folders {
 				cfg.Guardrails = append(cfg.Guardrails, filepath.Join(dir, f))
 			}
-			p, list, err := load(t.Context(), cfg, inv)
+			l := loader{cfg: cfg}
+			p, list, err := l.load(t.Context(), inv)
 			var refused *PolicyError
 			switch {
 			case errors.As(err, &refused):
@@ -77,4 +81,106 @@ func TestLoadGuardrails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLoadAgain loads after each of several changes what a loader without memory loads, and as much of
+// the last program as is still true.
+func TestLoadAgain(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	policy := func(app string, port int) string {
+		return fmt.Sprintf("package p\n\n@owner(\"net\")\npolicy %[1]s for %[1]s {\n  ingress { in: allow from world on tcp/%d }\n  egress none\n}\n", app, port)
+	}
+	inventory := func(apps ...string) program.Inventory {
+		var inv program.Inventory
+		for i, app := range apps {
+			inv.Workloads = append(inv.Workloads, program.Workload{
+				Name: fmt.Sprintf("w%d", i), Labels: []program.Label{{Key: "app", Value: app}}, Interface: fmt.Sprintf("v%d", i),
+				Addresses: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})},
+			})
+		}
+		return inv
+	}
+	write("names.mpol", "package p\n\ndefault deny\n\nworkload a = app = \"a\"\nworkload b = app = \"b\"\n")
+	write("a.mpol", policy("a", 80))
+	write("b.mpol", policy("b", 80))
+	cfg := &config.Config{Policies: []string{dir}}
+	l := loader{cfg: cfg}
+	last, _, err := l.load(t.Context(), inventory("a", "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type kept struct{ Rules, Table, Identities bool } // Table is that of a
+	tests := []struct {
+		name   string
+		change func()
+		apps   []string
+		kept   kept
+		wrong  bool
+	}{
+		{"nothing", func() {}, []string{"a", "b"}, kept{true, true, true}, false},
+		{"workload", func() {}, []string{"a", "b", "b"}, kept{true, true, true}, false},
+		{"labels", func() {}, []string{"a", "b", "c"}, kept{true, true, false}, false},
+		{"port", func() { write("b.mpol", policy("b", 443)) }, []string{"a", "b", "c"}, kept{false, true, true}, false},
+		{"mistake", func() { write("b.mpol", "package p\n\npolicy c for b {\n  ingress { in: allow from world on tcp/0 }\n}\n") }, []string{"a", "b", "c"}, kept{}, true},
+		{"mended", func() { write("b.mpol", policy("b", 80)) }, []string{"a", "b", "c"}, kept{false, true, true}, false},
+		{"file gone", func() { _ = os.Remove(filepath.Join(dir, "b.mpol")) }, []string{"a", "b", "c"}, kept{false, true, true}, false},
+		{"all of it", func() { write("a.mpol", policy("a", 443)) }, []string{"b", "a"}, kept{false, false, false}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.change()
+			inv := inventory(tt.apps...)
+			p, list, err := l.load(t.Context(), inv)
+			fresh := loader{cfg: cfg}
+			want, wantList, wantErr := fresh.load(t.Context(), inv)
+			if diff := cmp.Diff(wantList, list); diff != "" {
+				t.Errorf("diagnostics (-want +got):\n%s", diff)
+			}
+			if fmt.Sprint(err) != fmt.Sprint(wantErr) || errors.As(err, new(*PolicyError)) != tt.wrong {
+				t.Fatalf("load = %v, want %v", err, wantErr)
+			}
+			if tt.wrong {
+				return
+			}
+			if diff := cmp.Diff(dump(t, want), dump(t, p)); diff != "" {
+				t.Errorf("program (-want +got):\n%s", diff)
+			}
+			got := kept{
+				Rules:      &p.Rules.Sources[0] == &last.Rules.Sources[0],
+				Table:      tableOf(t, p, "a") == tableOf(t, last, "a"),
+				Identities: &p.Tables.Identities[0] == &last.Tables.Identities[0],
+			}
+			if got != tt.kept {
+				t.Errorf("kept %+v, want %+v", got, tt.kept)
+			}
+			last = p
+		})
+	}
+}
+
+// tableOf is where the classes of what arrives at an app are.
+func tableOf(t *testing.T, p *program.Program, app string) *program.Class {
+	t.Helper()
+	for i := range p.Tables.Tables {
+		if c := p.Tables.Tables[i].Classes; p.Tables.Tables[i].Lineage == "ingress of p."+app {
+			return &c[0]
+		}
+	}
+	t.Fatalf("no table of %s", app)
+	return nil
+}
+
+func dump(t *testing.T, p *program.Program) string {
+	t.Helper()
+	text, err := p.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -50,10 +50,12 @@ type reading struct {
 	guardrails *[]string // folders beside the built-in ones
 	today      *day      // what has expired by then is an error
 	inventory  *string   // a file: a selector that nobody in it meets is a warning
+
+	again policyset.Set // what a verb that reads more than once has read
 }
 
 // read reads the policies at paths up to the guardrails.
-func (q reading) read(ctx context.Context, s streams, paths []string) (*policies, error) {
+func (q *reading) read(ctx context.Context, s streams, paths []string) (*policies, error) {
 	opt := policyset.Options{Check: check.Options{Today: q.today.at(s.now)}}
 	if q.inventory != nil && *q.inventory != "" {
 		inv, err := inventory.Read(*q.inventory)
@@ -71,7 +73,7 @@ func (q reading) read(ctx context.Context, s streams, paths []string) (*policies
 		return nil, err
 	}
 	opt.Guard = guard.Options{Guardrails: rails}
-	set.module, set.list, err = policyset.Read(ctx, set.files, opt)
+	set.module, set.list, err = q.again.Read(ctx, set.files, opt)
 	return set, err
 }
 
