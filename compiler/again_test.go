@@ -66,9 +66,13 @@ func BenchmarkCityAgain(b *testing.B) {
 	more := other
 	more.Label = "more"
 	rule := edited(m, 5000, func(rs []*check.Rule) []*check.Rule { return append(rs, &more) })
+	net := more
+	net.L7, net.Peers = nil, program.Peers{Include: []program.Peer{{Kind: program.PeerPrefix, Prefix: netip.MustParsePrefix("198.51.100.128/25")}}}
 	again("nothing", m, inv)
 	again("port", port, inv)
 	again("rule", rule, inv)
+	again("first rule", edited(m, 0, func(rs []*check.Rule) []*check.Rule { return append(rs, &more) }), inv)
+	again("prefix", edited(m, 5000, func(rs []*check.Rule) []*check.Rule { return append(rs, &net) }), inv)
 	again("workload", m, withWorkload(inv, "7"))
 	again("labels", m, withWorkload(inv, "new"))
 }
