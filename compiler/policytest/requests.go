@@ -3,7 +3,6 @@
 package policytest
 
 import (
-	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -122,8 +121,8 @@ const unnamedHost = "name-that-no-rule-names.invalid"
 
 func newRequests(rules []*program.Rule) *requests {
 	rs := &requests{
-		methods: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "SOURCE"},
-		types:   []uint16{typeA, typeTXT},
+		methods: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"},
+		types:   []uint16{typeA, typeAAAA, typeTXT},
 	}
 	names := []program.NamePattern{unnamedHost}
 	for _, r := range rules {
@@ -144,6 +143,9 @@ func newRequests(rules []*program.Rule) *requests {
 		names = slices.Concat(names, r.L7.SNI, r.L7.DNS)
 		for _, d := range r.L7.SNISets {
 			names = slices.Concat(names, d.Patterns, d.Except)
+			for _, less := range d.Less {
+				names = slices.Concat(names, less.Patterns, less.Except)
+			}
 		}
 		rs.types = append(rs.types, r.L7.Types...)
 		for _, h := range r.L7.HTTP {
@@ -159,16 +161,28 @@ func newRequests(rules []*program.Rule) *requests {
 			}
 		}
 	}
+	rs.methods = append(rs.methods, unnamedOf(rs.methods, "SOURCE", "BIND", "REBIND", "UNBIND", "MERGE"))
 	slices.Sort(rs.methods)
 	rs.methods = slices.DeleteFunc(slices.Compact(rs.methods), func(m string) bool {
 		return m == "CONNECT" || !verdict.IsMessage(&verdict.HTTP{Method: m})
 	})
+	rs.types = append(rs.types, unnamedOf[uint16](rs.types, 65280, 65281, 65282, 65283))
 	slices.Sort(rs.types)
 	rs.types = slices.Compact(rs.types)
 	slices.Sort(names)
 	rs.named(slices.Compact(names))
 	rs.requested(rules)
 	return rs
+}
+
+// unnamedOf returns the first of some things that is not among the named ones, or the last.
+func unnamedOf[T comparable](named []T, some ...T) T {
+	for _, x := range some[:len(some)-1] {
+		if !slices.Contains(named, x) {
+			return x
+		}
+	}
+	return some[len(some)-1]
 }
 
 // named makes the questions and hellos.
@@ -192,16 +206,18 @@ func nameOf(p program.NamePattern) string {
 	return strings.ReplaceAll(strings.ReplaceAll(string(p), "**", "x.x"), "*", "x")
 }
 
-// requested makes the requests: one that no rule names, and for every line one that it matches and
-// those that miss it by a header.
+// requested makes the requests: those that no rule names, and for every line some that it matches,
+// those that miss it by a header, and those for a path beside its own.
 func (rs *requests) requested(rules []*program.Rule) {
 	add := func(h verdict.HTTP) {
 		rs.http = append(rs.http, content{
 			http: &h, summary: "the verdict depends on the request: the flow must speak http", help: "state it, for instance `GET \"/\"`",
 		})
 	}
-	for _, m := range rs.methods {
-		add(verdict.HTTP{Method: m, Path: "/path-that-no-rule-names"})
+	for _, path := range unnamedPaths(rules) {
+		for _, m := range rs.methods {
+			add(verdict.HTTP{Method: m, Path: path})
+		}
 	}
 	for _, r := range rules {
 		if r.L7 == nil {
@@ -215,6 +231,12 @@ func (rs *requests) requested(rules []*program.Rule) {
 		for _, line := range r.L7.HTTP {
 			for _, h := range matching(line) {
 				add(h)
+				add(verdict.HTTP{Method: h.Method, Path: "/" + unnamedSegment, Upgrade: h.Upgrade})
+			}
+			for _, path := range besides(line.Path) {
+				for _, m := range append([]string{"GET"}, line.Methods...) {
+					add(verdict.HTTP{Method: m, Path: path})
+				}
 			}
 		}
 	}
@@ -255,53 +277,4 @@ func valueOf(c program.Header) string {
 		return example(c.Value)
 	}
 	return c.Value
-}
-
-// pathOf returns a path that a pattern matches.
-func pathOf(p program.PathPattern) string {
-	if p.Regexp != "" {
-		return example(p.Regexp)
-	}
-	path := ""
-	for _, s := range p.Segments {
-		if s.Any {
-			s.Literal = "x"
-		}
-		path += "/" + s.Literal
-	}
-	if path == "" || p.TrailingSlash {
-		path += "/"
-	}
-	return path
-}
-
-// example returns a text that an expression matches, as far as it has no conditions on its edges.
-func example(expression string) string {
-	re, err := syntax.Parse(expression, syntax.Perl)
-	if err != nil {
-		return ""
-	}
-	return exampleOf(re.Simplify())
-}
-
-func exampleOf(re *syntax.Regexp) string {
-	switch re.Op {
-	case syntax.OpLiteral:
-		return string(re.Rune)
-	case syntax.OpCharClass:
-		if len(re.Rune) > 0 {
-			return string(re.Rune[:1])
-		}
-	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		return "x"
-	case syntax.OpCapture, syntax.OpPlus, syntax.OpAlternate:
-		return exampleOf(re.Sub[0])
-	case syntax.OpConcat:
-		var b strings.Builder
-		for _, s := range re.Sub {
-			b.WriteString(exampleOf(s))
-		}
-		return b.String()
-	}
-	return ""
 }

@@ -135,12 +135,33 @@ func (w *world) flows(l *check.Assertion, to check.End, proto uint8, port uint16
 		if slices.ContainsFunc(l.L4, func(x program.L4) bool { return x.Any }) {
 			return Result{Test: w.test.Name, Status: Pass, Span: l.Span} // a protocol of the other family
 		}
-		return w.unsure(l, "the two ends have no addresses of one family", "give both an address of IPv4 or of IPv6")
+		return w.apart(l, to, proto)
 	}
 	if unsure := w.open(l, to, &all); unsure != nil {
 		return *unsure
 	}
 	return w.result(l, &all)
+}
+
+// apart says why no flow of a protocol is possible between two ends.
+func (w *world) apart(l *check.Assertion, to check.End, proto uint8) Result {
+	scope := w.scope(l.From, to)
+	var v4, v6, one bool // families that an end has, and an address that both have
+	for _, a := range w.places(l.From, scope.from) {
+		for _, b := range w.places(to, scope.to) {
+			one = one || a.end.Addr == b.end.Addr
+			v4, v6 = v4 || a.end.Addr.Is4() && b.end.Addr.Is4(), v6 || a.end.Addr.Is6() && b.end.Addr.Is6()
+		}
+	}
+	switch {
+	case proto == program.ProtoICMP && v6:
+		return w.unsure(l, "icmp is IPv4 only, and the two ends have no such addresses", "write icmpv6")
+	case proto == program.ProtoICMPv6 && v4:
+		return w.unsure(l, "icmpv6 is IPv6 only, and the two ends have no such addresses", "write icmp")
+	case one:
+		return w.unsure(l, "the two ends have the same address", "give each its own")
+	}
+	return w.unsure(l, "the two ends have no addresses of one family", "give both an address of IPv4 or of IPv6")
 }
 
 // open says that a line hangs on an address that the test does not state; nil if it does not.

@@ -32,7 +32,10 @@ func (c *checker) test(d *lang.Test) *Test {
 	if !d.Broken && len(d.Lines) == 0 {
 		c.errorAt(diag.Empty, lang.SpanOf(d.Name), "the test asserts nothing", "write a line such as deny a -> b on tcp/443")
 	}
-	in := &testContext{parties: parties, lost: d.Lost}
+	in := &testContext{parties: parties, addresses: map[string][]netip.Addr{}, lost: d.Lost}
+	for _, p := range t.Parties {
+		in.addresses[p.Name] = p.Addresses
+	}
 	for _, l := range d.Lines {
 		t.Lines = append(t.Lines, c.line(l, in))
 	}
@@ -41,8 +44,9 @@ func (c *checker) test(d *lang.Test) *Test {
 
 // testContext is where a line stands: the parties of its test, and those that may be.
 type testContext struct {
-	parties map[string]diag.Span
-	lost    lang.Lost
+	parties   map[string]diag.Span
+	addresses map[string][]netip.Addr // of parties
+	lost      lang.Lost
 }
 
 func (c *checker) answer(t *Test, g *lang.Given) {
@@ -74,7 +78,21 @@ func (c *checker) party(t *Test, g *lang.Given, parties map[string]diag.Span) {
 	case g.Labels != nil:
 		p.Labels, p.Addresses = c.labels(g.Labels), c.addressList(g.Addresses)
 	}
+	c.ownAddresses(t, g, &p)
 	t.Parties = append(t.Parties, p)
+}
+
+// ownAddresses reports an address of a party that an earlier one has, where one of them is a workload.
+func (c *checker) ownAddresses(t *Test, g *lang.Given, p *Party) {
+	for _, other := range t.Parties {
+		for _, a := range p.Addresses {
+			if slices.Contains(other.Addresses, a) && !(p.Outside && other.Outside) {
+				c.errorAt(diag.DuplicateName, g.Span(), fmt.Sprintf("`%s` has the address %s of `%s`", p.Name, a, other.Name), "give each its own",
+					diag.Related{Span: other.Span, Summary: "the first"})
+				return
+			}
+		}
+	}
 }
 
 func (c *checker) labels(n *lang.Labels) []program.Label {
@@ -124,7 +142,7 @@ func (c *checker) line(l *lang.Line, in *testContext) Assertion {
 	}
 	for _, t := range lang.Items(l.To) {
 		to := c.end(t, in)
-		if sameEnd(out.From, to) {
+		if in.same(out.From, to) {
 			c.errorAt(diag.SelfFlow, to.Span, fmt.Sprintf("a flow of %s with itself is never judged", t.Value), "name two parties")
 		}
 		out.To = append(out.To, to)
@@ -160,8 +178,10 @@ func (c *checker) end(t lang.Token, in *testContext) End {
 	return e
 }
 
-func sameEnd(a, b End) bool {
-	return a.Party != "" && a.Party == b.Party || a.Host && b.Host || a.Node && b.Node || a.Addr.IsValid() && a.Addr == b.Addr
+// same reports whether two ends are one and the same, by name or by an address of it.
+func (in *testContext) same(a, b End) bool {
+	return a.Party != "" && a.Party == b.Party || a.Host && b.Host || a.Node && b.Node || a.Addr.IsValid() && a.Addr == b.Addr ||
+		a.Addr.IsValid() && slices.Contains(in.addresses[b.Party], a.Addr) || b.Addr.IsValid() && slices.Contains(in.addresses[a.Party], b.Addr)
 }
 
 // lineRequest resolves the request of a line, which is over TCP, or the question, over UDP too.
