@@ -127,7 +127,9 @@ func TestLoadAgain(t *testing.T) {
 		{"workload", func() {}, []string{"a", "b", "b"}, kept{true, true, true}, false},
 		{"labels", func() {}, []string{"a", "b", "c"}, kept{true, true, false}, false},
 		{"port", func() { write("b.mpol", policy("b", 443)) }, []string{"a", "b", "c"}, kept{false, true, true}, false},
-		{"mistake", func() { write("b.mpol", "package p\n\npolicy c for b {\n  ingress { in: allow from world on tcp/0 }\n}\n") }, []string{"a", "b", "c"}, kept{}, true},
+		{"mistake", func() {
+			write("b.mpol", "package p\n\npolicy c for b {\n  ingress { in: allow from world on tcp/0 }\n}\n")
+		}, []string{"a", "b", "c"}, kept{}, true},
 		{"mended", func() { write("b.mpol", policy("b", 80)) }, []string{"a", "b", "c"}, kept{false, true, true}, false},
 		{"file gone", func() { _ = os.Remove(filepath.Join(dir, "b.mpol")) }, []string{"a", "b", "c"}, kept{false, true, true}, false},
 		{"all of it", func() { write("a.mpol", policy("a", 443)) }, []string{"b", "a"}, kept{false, false, false}, false},

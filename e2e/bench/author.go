@@ -23,6 +23,7 @@ import (
 type author struct {
 	*estate
 	mpol   string
+	set    policyset.Set
 	module *check.Module
 }
 
@@ -34,7 +35,7 @@ func newAuthor(ctx context.Context, mpol string, apps, tests int) (_ *author, er
 	}
 	a := &author{mpol: mpol}
 	if a.estate, err = newEstate(dir, apps, tests); err == nil {
-		a.module, err = readModule(ctx, new(policyset.Set), a.files)
+		a.module, err = readModule(ctx, &a.set, a.files)
 	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -57,7 +58,7 @@ func readModule(ctx context.Context, set *policyset.Set, files []source.File) (*
 }
 
 func (a *author) comparisons(ctx context.Context) ([]*comparison, error) {
-	again, err := a.again(ctx)
+	again, err := a.checkAgain(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +66,11 @@ func (a *author) comparisons(ctx context.Context) ([]*comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []*comparison{a.parse(), a.check(ctx), again}
-	all = append(all, a.compile()...)
+	compileAgain, err := a.compileAgain(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := []*comparison{a.parse(), a.check(ctx), again, a.compile(), compileAgain}
 	all = append(all, verdicts...)
 	return append(all, a.assertions(ctx)), nil
 }
@@ -116,8 +120,8 @@ func (a *author) check(ctx context.Context) *comparison {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// again compares the way to a Module when one file has changed with the way from nothing.
-func (a *author) again(ctx context.Context) (*comparison, error) {
+// checkAgain compares the way to a Module when one file has changed with the way from nothing.
+func (a *author) checkAgain(ctx context.Context) (*comparison, error) {
 	set := new(policyset.Set)
 	if _, err := readModule(ctx, set, a.files); err != nil {
 		return nil, err

@@ -15,9 +15,8 @@ import (
 	"mpol/compiler/verdict"
 )
 
-// compile compares compiling for all workloads with writing down what came of it, and compiling
-// again after small changes with compiling all.
-func (a *author) compile() []*comparison {
+// compile compares compiling for all workloads with writing down what came of it.
+func (a *author) compile() *comparison {
 	what := fmt.Sprintf("compile %d policies for %d workloads", len(a.module.Policies), len(a.inventory.Workloads))
 	var p *program.Program
 	all := func() ([]float64, error) {
@@ -29,7 +28,7 @@ func (a *author) compile() []*comparison {
 		p = compiled
 		return []float64{ms(time.Since(start))}, nil
 	}
-	return []*comparison{{
+	return &comparison{
 		metrics: []metric{{what, "ms"}},
 		ours:    side{name: "mpol", measure: all},
 		beside: side{name: "writing its dump", measure: func() ([]float64, error) {
@@ -42,7 +41,7 @@ func (a *author) compile() []*comparison {
 			_, err := p.JSON()
 			return []float64{ms(time.Since(start))}, err
 		}},
-	}}
+	}
 }
 
 // tried is one of the flows that are judged: from the app beside app i, allowed or not.
