@@ -5,9 +5,11 @@ package check
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
+	"mpol/compiler/program"
 	"mpol/lang"
 )
 
@@ -69,6 +71,50 @@ func TestIndexes(t *testing.T) {
 	}
 }
 
+// TestCoverage compares what a coverage says with what reading all rules of a block says.
+func TestCoverage(t *testing.T) {
+	in := func(list []program.Peer, p program.Peer) bool {
+		return slices.ContainsFunc(list, func(q program.Peer) bool {
+			return q.Kind == program.PeerAny && p.Kind != program.PeerDomain || q.String() == p.String()
+		})
+	}
+	covers := func(o, r *Rule) bool {
+		return o.Action == r.Action &&
+			!slices.ContainsFunc(r.Peers.Include, func(p program.Peer) bool { return !in(o.Peers.Include, p) && !ipv4Only([]program.Peer{p}) }) &&
+			!slices.ContainsFunc(o.Peers.Except, func(p program.Peer) bool { return !in(r.Peers.Except, p) })
+	}
+	covered, bare := 0, 0
+	for seed := range uint64(20) {
+		c := checked(t, randomRules(rand.New(rand.NewPCG(seed, 2))))
+		var x coverage
+		for i, n := range c.placed {
+			if i%3 == 0 {
+				x.add(n.rule)
+			}
+		}
+		for _, n := range c.placed {
+			if ipv4Only(n.rule.Peers.Include) {
+				continue
+			}
+			want := false
+			for i, o := range c.placed {
+				want = want || i%3 == 0 && covers(o.rule, n.rule)
+			}
+			if got := x.covers(c, n.rule); got != want {
+				t.Errorf("seed %d: %s %s is covered: %v, want %v", seed, n.rule.Span, n.rule.PeersText, got, want)
+			}
+			if want {
+				covered++
+			} else {
+				bare++
+			}
+		}
+	}
+	if covered < 100 || bare < 100 {
+		t.Errorf("%d covered and %d not: the rules are too much alike", covered, bare)
+	}
+}
+
 func first(list []*placed, meets func(*placed) bool) *placed {
 	for _, o := range list {
 		if meets(o) {
@@ -110,7 +156,7 @@ func randomRules(random *rand.Rand) string {
 	peers := func() string {
 		switch random.IntN(6) {
 		case 0:
-			return pick("any", "workloads", "world", "internet", "host", `same "app"`, "world except 10.0.0.0/8", "8.8.8.8", "2001:db8::/32", "8.8.0.0/16")
+			return pick("any", "workloads", "world", "internet", "host", `same "app"`, "world except 10.0.0.0/8", `any except (app = "a")`, `any except (app = "a"), 10.0.0.0/8`, "any except 10.0.0.0/8", "8.8.8.8", "2001:db8::/32", "8.8.0.0/16")
 		case 1:
 			return selector()
 		case 2:
@@ -125,7 +171,7 @@ func randomRules(random *rand.Rand) string {
 	for i := range 6 {
 		fmt.Fprintf(&b, "policy p%d for %s%s {\n  ingress none\n  egress {\n", i, pick(selector(), selector(), "workloads", "host"), pick("", " in early"))
 		for range 15 {
-			fmt.Fprintf(&b, "    allow to %s on %s\n", peers(), pick("tcp/80", "tcp/80", "tcp/81, tcp/80", "tcp/1-100", "tcp/90-200", "udp/80", "any"))
+			fmt.Fprintf(&b, "    allow to %s on %s\n", peers(), pick("tcp/80", "tcp/80", "tcp/81, tcp/80", "tcp/1-100", "tcp/90-200", "udp/80", "any", "icmp", "icmp, icmpv6", "icmpv6"))
 		}
 		b.WriteString("  }\n}\n")
 	}
@@ -167,6 +213,9 @@ func TestGrowth(t *testing.T) {
 		}),
 		"one peer": egress(func(i int) string {
 			return fmt.Sprintf("allow to web on tcp/%d%s", 8000+i%10, []string{"", ` http { GET "/" }`}[i%2])
+		}),
+		"pings": egress(func(i int) string {
+			return fmt.Sprintf([]string{`allow to web, (app = "v%d") on icmp`, `allow to web, (app = "v%d") on icmpv6`, `allow to any except (app = "v%d") on icmp`, `allow to any except (app = "v%d") on icmpv6`}[i%4], i)
 		}),
 		"subjects": func(n int) string {
 			var b strings.Builder

@@ -54,54 +54,6 @@ func (c *checker) about(k *kept) {
 	}
 }
 
-// icmpFamilies warns of icmp without icmpv6 for peers that have IPv6 addresses.
-func (c *checker) icmpFamilies(b *Block) {
-	for _, r := range b.Rules {
-		if !slices.ContainsFunc(r.L4, func(l program.L4) bool { return !l.Any && l.Proto == program.ProtoICMP }) || ipv4Only(r.Peers) {
-			continue
-		}
-		if slices.ContainsFunc(b.Rules, func(o *Rule) bool {
-			return o.Action == r.Action && coversProto(o, program.ProtoICMPv6) && includes(o.Peers, r.Peers)
-		}) {
-			continue
-		}
-		c.warnAt(diag.ICMPFamily, r.L4Span, "icmp is IPv4 only, and no rule of the block covers icmpv6 for these peers", "write "+icmpBoth(r))
-	}
-}
-
-func icmpBoth(r *Rule) string {
-	var texts []string
-	for _, l := range r.L4 {
-		texts = append(texts, l.String())
-	}
-	v6 := "icmpv6"
-	if slices.Contains(r.L4, program.L4{Proto: program.ProtoICMP, First: 8 << 8, Last: 8<<8 | 255}) {
-		v6 = "icmpv6/128"
-	}
-	return "on " + strings.Join(append(texts, v6), ", ")
-}
-
-func coversProto(r *Rule, proto uint8) bool {
-	return slices.ContainsFunc(r.L4, func(l program.L4) bool { return l.Any || l.Proto == proto })
-}
-
-func ipv4Only(p program.Peers) bool {
-	return !slices.ContainsFunc(p.Include, func(q program.Peer) bool { return q.Kind != program.PeerPrefix || !q.Prefix.Addr().Is4() })
-}
-
-// includes reports whether a has, as far as texts say, every peer of b.
-func includes(a, b program.Peers) bool {
-	in := func(list []program.Peer, p program.Peer) bool {
-		return slices.ContainsFunc(list, func(q program.Peer) bool {
-			return q.Kind == program.PeerAny && p.Kind != program.PeerDomain || q.String() == p.String()
-		})
-	}
-	return !slices.ContainsFunc(b.Include, func(p program.Peer) bool {
-		return !in(a.Include, p) && !ipv4Only(program.Peers{Include: []program.Peer{p}})
-	}) &&
-		!slices.ContainsFunc(a.Except, func(p program.Peer) bool { return !in(b.Except, p) })
-}
-
 // metadataAddresses are those at which clouds give out credentials.
 func metadataAddresses() []netip.Addr {
 	return []netip.Addr{
