@@ -68,12 +68,14 @@ type checker struct {
 	symbols  []*symbol // in file order
 	spare    []symbol  // room for further ones
 	tiers    []tier
+	tierAt   map[string]int  // index by name
 	rules    map[string]bool // the full names of all rules, for by
 	public   prefixes        // what internet covers of world
 	// registrable holds what has been looked up in the list of public suffixes.
 	registrable map[program.NamePattern]string
 	placed      []*placed // every rule without an error, in file order
 	facts       map[peersText]*peerFacts
+	nearby      int // how many names have been compared with unknown ones
 	compared    int // how often two rules, or their subjects, have been compared
 	// sound says that every policy was read and is without an error, so that what is in none of them is
 	// nowhere.

@@ -4,9 +4,6 @@ package check
 
 import (
 	"net/netip"
-	"strings"
-
-	"mpol/compiler/program"
 )
 
 // pathIndex finds rules by paths of which one begins with the other, as those of two prefixes or two names do
@@ -104,18 +101,4 @@ func prefixPath(p netip.Prefix) string {
 		path = append(path, address[i/8]>>(7-i%8)&1)
 	}
 	return string(path)
-}
-
-// namePath returns the labels of a pattern from the last one to before the first one with a wildcard, and
-// whether they are all.
-func namePath(p program.NamePattern) (path string, whole bool) {
-	labels := strings.Split(string(p), ".")
-	var b strings.Builder
-	for i := len(labels) - 1; i >= 0; i-- {
-		if strings.Contains(labels[i], "*") {
-			return b.String(), false
-		}
-		b.WriteString(labels[i] + ".")
-	}
-	return b.String(), true
 }

@@ -47,15 +47,12 @@ func (x *peerIndex) add(r *placed, ports string) {
 		x.addresses.add(prefixPath(p), r)
 	}
 	put(&x.public, f.public)
-	put(&x.openers, len(f.domains) > 0)
+	put(&x.openers, len(f.names) > 0)
 	for _, p := range f.private {
 		x.private.add(prefixPath(p), r)
 	}
-	for _, d := range f.domains {
-		for _, p := range d.Patterns {
-			path, _ := namePath(p)
-			x.names.add(path, r)
-		}
+	for _, n := range f.names {
+		x.names.add(n.path, r)
 	}
 	put(&x.prefixes, f.prefix)
 	put(&x.owners, f.owner)
@@ -77,7 +74,7 @@ func (x *peerIndex) find(r *placed, byAddress bool, s *search) {
 	if f.public {
 		s.try(x.openers)
 	}
-	if len(f.domains) > 0 {
+	if len(f.names) > 0 {
 		s.try(x.public)
 	}
 	if f.workloads != nil {
@@ -99,13 +96,10 @@ func (x *peerIndex) find(r *placed, byAddress bool, s *search) {
 
 // findNames tries the rules that may share a name with r.
 func (x *peerIndex) findNames(r *placed, s *search) {
-	for _, d := range r.facts.domains {
-		for _, p := range d.Patterns {
-			if s.past(x.first) {
-				return
-			}
-			path, whole := namePath(p)
-			x.names.find(path, !whole, s)
+	for _, n := range r.facts.names {
+		if s.past(x.first) {
+			return
 		}
+		x.names.find(n.path, n.wild, s)
 	}
 }

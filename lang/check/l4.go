@@ -17,26 +17,19 @@ import (
 // every item is wrong.
 func (c *checker) l4List(items []lang.Token) []program.L4 {
 	var out []program.L4
-	add := func(l program.L4) {
-		if !slices.Contains(out, l) {
-			out = append(out, l)
-		}
-	}
 	for _, n := range lang.Split(items) {
 		switch t := n.Tokens[0]; {
 		case lang.IsName(t):
 			if sym := c.use(services, refNode(n), "service"); sym != nil {
-				for _, l := range sym.l4 {
-					add(l)
-				}
+				out = append(out, sym.l4...)
 			}
 		default:
 			if l, ok := c.l4(t); ok {
-				add(l)
+				out = append(out, l)
 			}
 		}
 	}
-	return out
+	return distinct(out)
 }
 
 // everyPort is the range of a protocol without ports or with all of them.

@@ -100,11 +100,12 @@ func (c *checker) dnsPart(p l7Part, uses *[]Pattern) *program.L7 {
 	}
 	out.DNS = sortedPatterns(out.DNS)
 	for _, t := range lang.Items(p.dns.Types) {
-		if n, ok := c.dnsType(t); ok && !slices.Contains(out.Types, n) {
+		if n, ok := c.dnsType(t); ok {
 			out.Types = append(out.Types, n)
 		}
 	}
 	slices.Sort(out.Types)
+	out.Types = slices.Compact(out.Types)
 	return out
 }
 
@@ -113,10 +114,9 @@ func (c *checker) request(q *lang.HTTPRequest, annotations []*lang.Annotation) (
 	ok := true
 	for _, m := range lang.Items(q.Methods) {
 		ok = c.method(m) && ok
-		if !slices.Contains(out.Methods, m.Value) {
-			out.Methods = append(out.Methods, m.Value)
-		}
+		out.Methods = append(out.Methods, m.Value)
 	}
+	out.Methods = distinct(out.Methods)
 	var good bool
 	out.Path, good = c.pathPattern(q.Path, q.Regexp)
 	ok = ok && good

@@ -150,6 +150,9 @@ func (c *checker) openImports(f *lang.File) {
 }
 
 func (c *checker) packageNames(but string) []string {
+	if !c.near(len(c.packages)) {
+		return nil
+	}
 	var names []string
 	for _, p := range c.packages {
 		if p.name != but {

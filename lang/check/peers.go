@@ -45,6 +45,7 @@ func (c *checker) peers(n *lang.Peers, annotations []*lang.Annotation) (*peerLis
 		out.Include, out.each = append(out.Include, ps...), append(out.each, ps)
 		c.note(out, p, ps, false)
 	}
+	kinds := kindsOf(out.Include)
 	for _, p := range n.Except {
 		ps, good := c.peer(p, annotations)
 		if len(p.Private)+len(p.Aliases) > 0 {
@@ -53,7 +54,7 @@ func (c *checker) peers(n *lang.Peers, annotations []*lang.Annotation) (*peerLis
 		}
 		ok = ok && good
 		out.Except = append(out.Except, ps...)
-		ok = c.takes(out.Include, ps, p) && ok
+		ok = c.takes(kinds, ps, p) && ok
 		c.note(out, p, ps, true)
 	}
 	if !ok {
@@ -188,18 +189,26 @@ func (c *checker) namedPeer(r ref) ([]program.Peer, bool) {
 	return out, true
 }
 
-// takes reports whether each of except may be taken from each of include.
-func (c *checker) takes(include, except []program.Peer, n *lang.Peer) bool {
-	for _, e := range except {
-		for _, i := range include {
-			if !takeable(i.Kind, e.Kind) {
-				c.errorAt(diag.ExceptKind, n.Span(), fmt.Sprintf("%s cannot be taken from %s", noun(e.Kind), noun(i.Kind)),
+// takes reports whether each of except may be taken from peers of each of some kinds.
+func (c *checker) takes(from []program.PeerKind, except []program.Peer, n *lang.Peer) bool {
+	for _, what := range kindsOf(except) {
+		for _, kind := range from {
+			if !takeable(kind, what) {
+				c.errorAt(diag.ExceptKind, n.Span(), fmt.Sprintf("%s cannot be taken from %s", noun(what), noun(kind)),
 					"from any take all but domains, from workloads workloads, from world, internet and prefixes prefixes and internet, from domains domains")
 				return false
 			}
 		}
 	}
 	return true
+}
+
+func kindsOf(ps []program.Peer) []program.PeerKind {
+	var kinds []program.PeerKind
+	for _, p := range ps {
+		kinds = append(kinds, p.Kind)
+	}
+	return distinct(kinds)
 }
 
 func noun(k program.PeerKind) string {
@@ -238,36 +247,34 @@ func (c *checker) emptyPeers(p program.Peers) string {
 	switch {
 	case host, workloads != nil && met(workloads), len(c.addresses(p)) > 0:
 		return ""
-	case slices.ContainsFunc(p.Include, func(i program.Peer) bool { return i.Kind == program.PeerDomain && !taken(i.Domain, p.Except) }):
+	case namesLeft(p):
 		return ""
 	}
 	return "the except takes everything away"
 }
 
-// taken reports whether peers behind except take every name of d.
-func taken(d *program.Domain, except []program.Peer) bool {
-	var whole []program.NamePattern
-	for _, e := range except {
-		if sameDomain(d, e.Domain) {
-			return true
+// namesLeft reports whether peers have a name, as far as patterns say.
+func namesLeft(p program.Peers) bool {
+	texts := map[string]bool{}
+	var whole []program.Domain
+	for _, e := range p.Except {
+		if e.Kind != program.PeerDomain {
+			continue
 		}
+		texts[matches(e.Domain)] = true
 		if len(e.Domain.Except)+len(e.Domain.Less) == 0 {
-			whole = append(whole, e.Domain.Patterns...)
+			whole = append(whole, *e.Domain)
 		}
 	}
-	return len(uncovered(d.Patterns, whole)) == 0
-}
-
-// uncovered returns the patterns that none of except covers.
-func uncovered(ps, except []program.NamePattern) []program.NamePattern {
-	return slices.DeleteFunc(slices.Clone(ps), func(p program.NamePattern) bool {
-		return slices.ContainsFunc(except, func(e program.NamePattern) bool { return e.Covers(p) })
+	except := nameSetOf(whole)
+	return slices.ContainsFunc(p.Include, func(i program.Peer) bool {
+		return i.Kind == program.PeerDomain && !texts[matches(i.Domain)] && len(except.uncovered(i.Domain.Patterns)) > 0
 	})
 }
 
-func sameDomain(a, b *program.Domain) bool {
-	return slices.Equal(a.Patterns, b.Patterns) && slices.Equal(a.Except, b.Except) &&
-		slices.EqualFunc(a.Less, b.Less, func(x, y program.Domain) bool { return sameDomain(&x, &y) })
+// matches is one text for domains that match the same names as they are written.
+func matches(d *program.Domain) string {
+	return (&program.Domain{Patterns: d.Patterns, Except: d.Except, Less: d.Less}).String()
 }
 
 // selectorOf joins peers that are workloads; all workloads hold for any labels.

@@ -26,13 +26,13 @@ type peersText struct{ pkg, text string }
 type peerFacts struct {
 	workloads *program.Selector // nil for none
 	addresses prefixes          // of world
-	domains   []program.Domain
-	private   prefixes // of the domains
-	opened    prefixes // what the domains may open
-	host      bool     // the host is among them
-	public    bool     // an address of the public space is
-	prefix    bool     // a prefix is
-	owner     bool     // what may own an address in the prefix of another rule is
+	names     nameSet           // of the domains
+	private   prefixes          // of the domains
+	opened    prefixes          // what the domains may open
+	host      bool              // the host is among them
+	public    bool              // an address of the public space is
+	prefix    bool              // a prefix is
+	owner     bool              // what may own an address in the prefix of another rule is
 }
 
 // audit reports whether the rule only reports.
@@ -89,13 +89,15 @@ func (c *checker) factsOf(peers program.Peers) *peerFacts {
 	}
 	f.public = f.addresses.meets(c.public)
 	var private []netip.Prefix
+	var domains []program.Domain
 	for _, q := range peers.Include {
 		if q.Kind == program.PeerDomain {
-			f.domains = append(f.domains, *q.Domain)
+			domains = append(domains, *q.Domain)
 			private = append(private, q.Domain.Private...)
 		}
 	}
-	if len(f.domains) > 0 {
+	f.names = nameSetOf(domains)
+	if len(domains) > 0 {
 		f.private, f.opened = union(private), c.public
 		if len(private) > 0 {
 			f.opened = union(append(private, c.public...))
@@ -201,7 +203,7 @@ func (c *checker) peersMeet(a, b *placed) bool {
 	case fa.addresses.meets(fb.addresses), fa.opened.meets(fb.addresses), fa.addresses.meets(fb.opened):
 		return true
 	}
-	return namesMeet(fa, fb)
+	return fa.names.meet(fb.names)
 }
 
 // sharesName reports whether a name may be among the peers of a and of b.
@@ -209,21 +211,7 @@ func (c *checker) sharesName(a, b *placed) bool {
 	c.compared++
 	c.know(a)
 	c.know(b)
-	return namesMeet(a.facts, b.facts)
-}
-
-// namesMeet reports whether the domains of a and b may have a name in common.
-func namesMeet(a, b *peerFacts) bool {
-	return slices.ContainsFunc(a.domains, func(x program.Domain) bool {
-		return slices.ContainsFunc(b.domains, func(y program.Domain) bool { return domainsMeet(x, y) })
-	})
-}
-
-// domainsMeet reports whether a and b may have a name in common, what they take away left aside.
-func domainsMeet(a, b program.Domain) bool {
-	return slices.ContainsFunc(a.Patterns, func(x program.NamePattern) bool {
-		return slices.ContainsFunc(b.Patterns, func(y program.NamePattern) bool { return x.Meets(y) })
-	})
+	return a.facts.names.meet(b.facts.names)
 }
 
 // meets reports whether s and t have an address in common.

@@ -111,10 +111,11 @@ func (c *checker) grpcPart(n *lang.GRPC) *program.L7 {
 		c.errorAt(diag.Empty, n.Span(), "the grpc part is empty", `write grpc { "package.Service/*" }`)
 	}
 	for _, t := range lang.Items(n.Methods) {
-		if m, ok := c.grpcMethod(t); ok && !slices.Contains(out.GRPC, m) {
+		if m, ok := c.grpcMethod(t); ok {
 			out.GRPC = append(out.GRPC, m)
 		}
 	}
+	out.GRPC = distinct(out.GRPC)
 	return out
 }
 

@@ -104,7 +104,7 @@ func (c *checker) use(in space, r ref, kinds ...string) *symbol {
 // them the names in it, less the same excepts.
 func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 	except, less, ok := c.takenAway(d)
-	own := program.Domain{Except: except, Less: less}
+	own, taken := program.Domain{Except: except, Less: less}, nameSetOf([]program.Domain{{Patterns: except}})
 	var nested []program.Domain
 	for _, n := range lang.Split(d.Items) {
 		if t := n.Tokens[0]; lang.IsString(t) {
@@ -125,7 +125,7 @@ func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 				own.Patterns = append(own.Patterns, inner.Patterns...)
 				continue
 			}
-			if inner.Patterns = uncovered(inner.Patterns, except); len(inner.Patterns) == 0 {
+			if inner.Patterns = taken.uncovered(inner.Patterns); len(inner.Patterns) == 0 {
 				continue
 			}
 			inner.Except = sortedPatterns(append(slices.Clone(inner.Except), except...))
@@ -137,7 +137,7 @@ func (c *checker) resolveDomains(s *symbol, d *lang.Domains) {
 		s.failed = true
 		return
 	}
-	own.Patterns = uncovered(sortedPatterns(own.Patterns), except)
+	own.Patterns = taken.uncovered(sortedPatterns(own.Patterns))
 	if len(own.Patterns) > 0 {
 		s.domains = append(s.domains, own)
 	}

@@ -171,6 +171,9 @@ func model(s *program.Selector, size int) (map[string]choice, bool) {
 	values := map[string][]string{}
 	var keys []string
 	collect(s, values, &keys)
+	for key, all := range values {
+		values[key] = distinct(all)
+	}
 	budget := 5_000_000
 	chosen := map[string]choice{}
 	var try func(int) bool
@@ -210,11 +213,7 @@ func collect(s *program.Selector, values map[string][]string, keys *[]string) {
 			*keys = append(*keys, s.Key)
 			values[s.Key] = nil
 		}
-		for _, v := range s.Values {
-			if !slices.Contains(values[s.Key], v) {
-				values[s.Key] = append(values[s.Key], v)
-			}
-		}
+		values[s.Key] = append(values[s.Key], s.Values...)
 	}
 	for _, a := range s.Args {
 		collect(a, values, keys)

@@ -115,7 +115,7 @@ func (c *checker) find(in space, r ref, kinds ...string) *symbol {
 			c.otherKind(home, in, r, s, kinds), diag.Related{Span: s.span, Summary: "declared here"})
 		return nil
 	}
-	names := home.namesOf(in, r.pkg, kinds)
+	names := c.namesOf(home, in, r.pkg, kinds)
 	if r.pkg == "" {
 		names = append(names, builtinNames(kinds)...)
 	}
@@ -123,10 +123,24 @@ func (c *checker) find(in space, r ref, kinds ...string) *symbol {
 	return nil
 }
 
-// namesOf returns the names of kinds in p as a file with a package before them or none writes them.
-func (p *pkg) namesOf(in space, before string, kinds []string) []string {
+// maxNear bounds the names that are compared with unknown ones: beyond it, help is given without one that is
+// near.
+const maxNear = 1 << 20
+
+// near reports whether n more names may be compared with an unknown one.
+func (c *checker) near(n int) bool {
+	c.nearby += n
+	return c.nearby <= maxNear
+}
+
+// namesOf returns the names of kinds in home as a file with a package before them or none writes them, none
+// after many of them.
+func (c *checker) namesOf(home *pkg, in space, before string, kinds []string) []string {
+	if !c.near(len(home.names[in])) {
+		return nil
+	}
 	var names []string
-	for n, s := range p.names[in] {
+	for n, s := range home.names[in] {
 		if slices.Contains(kinds, s.kind) {
 			r := ref{pkg: before, name: n}
 			names = append(names, r.text())

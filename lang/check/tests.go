@@ -117,11 +117,11 @@ func (c *checker) labels(n *lang.Labels) []program.Label {
 func (c *checker) addressList(ts []lang.Token) []netip.Addr {
 	var out []netip.Addr
 	for _, t := range lang.Items(ts) {
-		if a, ok := c.address(t); ok && !slices.Contains(out, a) {
+		if a, ok := c.address(t); ok {
 			out = append(out, a)
 		}
 	}
-	return out
+	return distinct(out)
 }
 
 func (c *checker) address(t lang.Token) (netip.Addr, bool) {
@@ -172,7 +172,11 @@ func (c *checker) end(t lang.Token, in *testContext) End {
 	default:
 		e.Party = t.Value
 		if _, ok := in.parties[t.Value]; !ok && !in.lost.Has(t.Value, lang.LostParty) {
-			c.unknown(e.Span, "party of this test", t.Value, slices.Collect(maps.Keys(in.parties)), c.givenHelp(t.Value))
+			var names []string
+			if c.near(len(in.parties)) {
+				names = slices.Collect(maps.Keys(in.parties))
+			}
+			c.unknown(e.Span, "party of this test", t.Value, names, c.givenHelp(t.Value))
 		}
 	}
 	return e
@@ -255,8 +259,8 @@ func (c *checker) by(n *lang.RuleName) string {
 	if slices.Contains([]string{"default", "ungranted", "refused"}, name) {
 		return name
 	}
-	for _, t := range c.tiers {
-		if name == t.Name+".default" {
+	if tier, ok := strings.CutSuffix(name, ".default"); ok {
+		if _, ok := c.tierAt[tier]; ok {
 			return name
 		}
 	}
@@ -268,8 +272,10 @@ func (c *checker) by(n *lang.RuleName) string {
 	}
 	if !c.rules[name] && !c.mayHaveRule(parts) {
 		var names []string
-		for r := range c.rules {
-			names = append(names, strings.TrimPrefix(r, c.at.pkg.name+"."))
+		if c.near(len(c.rules)) {
+			for r := range c.rules {
+				names = append(names, strings.TrimPrefix(r, c.at.pkg.name+"."))
+			}
 		}
 		c.unknown(n.Span(), "rule", name, names, "name a rule as policy.rule, or a default as app.default")
 	}

@@ -5,6 +5,7 @@ package check
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,16 +37,21 @@ func builtinTiers() []tier {
 
 // resolveTiers collects the tiers, which belong to the whole program, ascending by order.
 func (c *checker) resolveTiers(m *Module) {
-	c.tiers = builtinTiers()
+	c.tiers, c.tierAt = builtinTiers(), map[string]int{}
+	orders := map[int]int{} // index by order
+	for i, t := range c.tiers {
+		c.tierAt[t.Name], orders[t.Order] = i, i
+	}
 	for _, f := range c.files {
 		for _, d := range f.Decls {
 			if t, ok := d.(*lang.Tier); ok {
-				c.addTier(t)
+				c.addTier(t, orders)
 			}
 		}
 	}
 	slices.SortStableFunc(c.tiers, func(a, b tier) int { return cmp.Compare(a.Order, b.Order) })
 	for i, t := range c.tiers {
+		c.tierAt[t.Name] = i
 		m.Tiers = append(m.Tiers, t.Tier)
 		if t.decl != nil && !t.broken {
 			m.TierPlaces = append(m.TierPlaces, TierPlace{
@@ -61,9 +67,11 @@ func (c *checker) comparePlaces(a, b diag.Span) int {
 	return cmp.Or(cmp.Compare(c.order[a.File], c.order[b.File]), cmp.Compare(a.Start.Offset, b.Start.Offset))
 }
 
-func (c *checker) addTier(d *lang.Tier) {
+// addTier adds a declared tier; orders are the tiers by their order.
+func (c *checker) addTier(d *lang.Tier, orders map[int]int) {
 	span := lang.SpanOf(d.Name)
-	if old := c.tierNamed(d.Name.Value); old != nil {
+	if i, twice := c.tierAt[d.Name.Value]; twice {
+		old := c.tiers[i]
 		if old.decl == nil {
 			c.errorAt(diag.BuiltinName, span, fmt.Sprintf("the tier `%s` exists without a declaration", old.Name), "choose another name")
 			return
@@ -80,8 +88,13 @@ func (c *checker) addTier(d *lang.Tier) {
 			c.errorAt(diag.BadNumber, lang.SpanOf(d.Order), fmt.Sprintf("the order %s is more than %d", d.Order.Value, maxOrder), "write a smaller number")
 			t.broken = true
 		}
-		c.tierClash(t)
+		if i, clash := orders[t.Order]; clash && !t.broken {
+			c.tierClash(t, c.tiers[i])
+		} else if !t.broken {
+			orders[t.Order] = len(c.tiers)
+		}
 	}
+	c.tierAt[t.Name] = len(c.tiers)
 	c.tiers = append(c.tiers, t)
 }
 
@@ -89,28 +102,13 @@ func (c *checker) addTier(d *lang.Tier) {
 const maxOrder = 1_000_000_000
 
 // tierClash reports a tier whose order another one has.
-func (c *checker) tierClash(t tier) {
-	for _, old := range c.tiers {
-		if t.broken || old.broken || old.Order != t.Order {
-			continue
-		}
-		summary := fmt.Sprintf("the tiers `%s` and `%s` have the order %d both", old.Name, t.Name, t.Order)
-		if old.decl == nil {
-			c.errorAt(diag.TierOrder, lang.SpanOf(t.decl.Order), summary, "admin is 100, app 200, baseline 300: choose another order")
-			return
-		}
-		c.errorAt(diag.TierOrder, lang.SpanOf(t.decl.Order), summary, "choose another order", diag.Related{Span: lang.SpanOf(old.decl.Order), Summary: "the other tier"})
+func (c *checker) tierClash(t, old tier) {
+	summary := fmt.Sprintf("the tiers `%s` and `%s` have the order %d both", old.Name, t.Name, t.Order)
+	if old.decl == nil {
+		c.errorAt(diag.TierOrder, lang.SpanOf(t.decl.Order), summary, "admin is 100, app 200, baseline 300: choose another order")
 		return
 	}
-}
-
-func (c *checker) tierNamed(name string) *tier {
-	for i := range c.tiers {
-		if c.tiers[i].Name == name {
-			return &c.tiers[i]
-		}
-	}
-	return nil
+	c.errorAt(diag.TierOrder, lang.SpanOf(t.decl.Order), summary, "choose another order", diag.Related{Span: lang.SpanOf(old.decl.Order), Summary: "the other tier"})
 }
 
 // tierOf returns the index of a policy's tier, and whether its default may be asked for.
@@ -119,17 +117,15 @@ func (c *checker) tierOf(d *lang.Policy) (int, bool) {
 	if d.Tier != nil {
 		name = d.Tier.Value
 	}
-	for i, t := range c.tiers {
-		if t.Name == name {
-			return i, !t.broken
-		}
+	if i, ok := c.tierAt[name]; ok {
+		return i, !c.tiers[i].broken
 	}
 	if c.mayHave(name, "tier") {
 		return 0, false
 	}
 	var names []string
-	for _, t := range c.tiers {
-		names = append(names, t.Name)
+	if c.near(len(c.tiers)) {
+		names = slices.Collect(maps.Keys(c.tierAt))
 	}
 	c.unknown(lang.SpanOf(*d.Tier), "tier", name, names, fmt.Sprintf("declare it: tier %s order 50 default pass", name))
 	return 0, false

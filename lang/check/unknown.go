@@ -70,7 +70,7 @@ func peerWord(word string) string {
 // otherKind returns help for a name of another kind than its place takes: the nearest that is right, or
 // how such a name is declared.
 func (c *checker) otherKind(home *pkg, in space, r ref, s *symbol, kinds []string) string {
-	if near := diag.DidYouMean(r.text(), home.namesOf(in, r.pkg, kinds)); near != "" {
+	if near := diag.DidYouMean(r.text(), c.namesOf(home, in, r.pkg, kinds)); near != "" {
 		return near
 	}
 	if slices.Contains(kinds, "workload") && s.kind == "cidrs" {

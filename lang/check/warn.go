@@ -107,6 +107,7 @@ func (c *checker) metadata(r *Rule) {
 // wideDomains warns of *.x and **.x for a registrable x that no peer of the rule names: the apex is
 // not included, which is seldom meant.
 func (c *checker) wideDomains(r *Rule) {
+	var named map[program.NamePattern]bool
 	for _, p := range r.Patterns {
 		rest, ok := strings.CutPrefix(strings.TrimPrefix(string(p.Pattern), "*"), "*.")
 		if !ok {
@@ -115,7 +116,13 @@ func (c *checker) wideDomains(r *Rule) {
 		if !ok || p.Use != "peer" || rest != p.Registrable {
 			continue
 		}
-		if !slices.ContainsFunc(r.Patterns, func(q Pattern) bool { return q.Use == "peer" && string(q.Pattern) == rest }) {
+		if named == nil {
+			named = map[program.NamePattern]bool{}
+			for _, q := range r.Patterns {
+				named[q.Pattern] = named[q.Pattern] || q.Use == "peer"
+			}
+		}
+		if !named[program.NamePattern(rest)] {
 			c.warnAt(diag.WideDomain, p.Span, fmt.Sprintf("%q covers every name below %s and not %s itself", string(p.Pattern), rest, rest),
 				fmt.Sprintf("add %q if it is meant too, or name the hosts", rest))
 		}
