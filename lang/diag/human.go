@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -64,33 +65,57 @@ func before(s Span) string {
 func Excerpt(text []byte, s Span, color bool) string { return excerpt(text, s, blue, color) }
 
 func excerpt(text []byte, s Span, tone string, color bool) string {
-	line, ok := sourceLine(text, s.Start)
+	line, cut, ok := sourceLine(text, s.Start)
 	if !ok {
 		return ""
 	}
+	number := fmt.Sprint(s.Start.Line)
+	pad := strings.Repeat(" ", len(number))
+	s.Start.Column, s.End.Column = s.Start.Column-cut, s.End.Column-cut
 	under := carets(line, s)
 	if color {
 		under = tone + under + reset
 	}
-	number := fmt.Sprint(s.Start.Line)
-	pad := strings.Repeat(" ", len(number))
 	return fmt.Sprintf(" %s | %s\n %s | %s%s\n", number, visible(line), pad, indent(line, s.Start.Column), under)
 }
 
-// sourceLine returns the line of text that holds p, without its end.
-func sourceLine(text []byte, p Pos) (string, bool) {
+// A line is shown from maxBefore bytes before the place to maxBehind bytes behind it.
+const (
+	maxBefore = 200
+	maxBehind = 400
+)
+
+// sourceLine returns the line of text that holds p, without its end. What is left out of a long one is shown
+// as a character; cut is by how many columns what follows it stands further left.
+func sourceLine(text []byte, p Pos) (line string, cut int, ok bool) {
 	if p.Line < 1 || p.Offset > len(text) || len(text) == 0 {
-		return "", false
+		return "", 0, false
 	}
-	start := bytes.LastIndexByte(text[:p.Offset], '\n') + 1
-	line := text[start:]
-	if end := bytes.IndexByte(line, '\n'); end >= 0 {
-		line = line[:end]
+	const more = "…"
+	from, to := max(0, p.Offset-maxBefore), min(p.Offset+maxBehind, len(text))
+	before, behind := text[from:p.Offset], text[p.Offset:to]
+	if start := bytes.LastIndexByte(before, '\n'); start >= 0 {
+		before = before[start+1:]
+	} else if from == 0 {
+		before = bytes.TrimPrefix(before, []byte("\ufeff"))
+	} else if text[from-1] != '\n' {
+		for len(before) > 0 && !utf8.RuneStart(before[0]) {
+			before = before[1:]
+		}
+		cut = p.Column - 1 - utf8.RuneCount(before) - utf8.RuneCountInString(more)
+		line = more
 	}
-	if start == 0 {
-		line = bytes.TrimPrefix(line, []byte("\ufeff"))
+	line += string(before)
+	if end := bytes.IndexByte(behind, '\n'); end >= 0 || to == len(text) || text[to] == '\n' {
+		if end >= 0 {
+			behind = behind[:end]
+		}
+		return strings.TrimSuffix(line+string(behind), "\r"), cut, true
 	}
-	return string(bytes.TrimSuffix(line, []byte("\r"))), true
+	for len(behind) > 0 && !utf8.RuneStart(text[p.Offset+len(behind)]) {
+		behind = behind[:len(behind)-1]
+	}
+	return line + string(behind) + more, cut, true
 }
 
 // indent returns the blank that stands left of a column; tabs stay tabs, so that carets line up.

@@ -46,3 +46,27 @@ func TestExcerptOfLines(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestExcerptOfLongLines shows what is near the place.
+func TestExcerptOfLongLines(t *testing.T) {
+	const pad = "αβ " // five bytes, three columns
+	line := strings.Repeat(pad, 10000) + "!here" + strings.Repeat(pad, 10000)
+	at := strings.Index(line, "here")
+	for name, text := range map[string]string{"one": line, "the first": line + "\nlast\n", "the last": "first\n" + line} {
+		before := strings.Index(text, line)
+		start := diag.Pos{Line: 1, Column: 30002, Offset: before + at}
+		end := diag.Pos{Line: 1, Column: 30006, Offset: before + at + 4}
+		want := " 1 | …β " + strings.Repeat(pad, 39) + "!here" + strings.Repeat(pad, 79) + "…\n   | " + strings.Repeat(" ", 121) + "^^^^\n"
+		if got := diag.Excerpt([]byte(text), diag.Span{Start: start, End: end}, false); got != want {
+			t.Errorf("%s: got\n%s, want\n%s", name, got, want)
+		}
+	}
+	short := strings.Repeat("a", 200) + "here" + strings.Repeat("b", 396)
+	span := diag.Span{Start: diag.Pos{Line: 2, Column: 201, Offset: 206}, End: diag.Pos{Line: 2, Column: 205, Offset: 210}}
+	want := " 2 | " + short + "\n   | " + strings.Repeat(" ", 200) + "^^^^\n"
+	for _, text := range []string{"first\n" + short, "first\n" + short + "\nlast\n"} {
+		if got := diag.Excerpt([]byte(text), span, false); got != want {
+			t.Errorf("got\n%s, want\n%s", got, want)
+		}
+	}
+}
