@@ -20,7 +20,12 @@ type File struct {
 	// beside what Decls do.
 	Broken bool
 	Lost   Lost
+
+	tokens []lexer.Token
 }
+
+// Tokens returns the tokens of the file, the last of which is its end.
+func (f *File) Tokens() []Token { return f.tokens }
 
 // Items returns the items of a list without what separates them. A field of several tokens holds its
 // part of the file as written, commas and dots included.

@@ -18,7 +18,7 @@ import (
 func Parse(name string, text []byte) (*File, diag.List) {
 	s := scan(name, text)
 	p := newParser(s)
-	f := &File{Name: name, Comments: s.comments}
+	f := &File{Name: name, Comments: s.comments, tokens: s.tokens}
 	if len(p.toks) > 1 || !p.diags.HasErrors() {
 		p.file(f)
 	}

@@ -70,7 +70,11 @@ func (x *ruleIndex) add(r *placed) {
 
 // mayMeet reports whether some rule of x may share a port with r.
 func (x *ruleIndex) mayMeet(r *placed) bool {
-	return slices.ContainsFunc(x.cells(r), func(at *cell) bool { return len(at.list) > 0 })
+	if r.ports == nil {
+		return len(x.all[r.dir].list) > 0
+	}
+	return len(x.wide[r.dir].list) > 0 ||
+		slices.ContainsFunc(r.ports, func(port program.L4) bool { return x.narrow[portKey{r.dir, port}] != nil })
 }
 
 // cells returns the rules that may share a port with r.

@@ -57,11 +57,13 @@ func place(ps []*Policy) []*placed {
 			if b == nil {
 				continue
 			}
+			out = slices.Grow(out, len(b.Rules))
+			room := make([]placed, 0, len(b.Rules))
 			for _, r := range b.Rules {
-				if !r.sound {
-					continue
+				if r.sound {
+					room = append(room, placed{rule: r, policy: p, dir: dir, ports: narrowPorts(r.L4)})
+					out = append(out, &room[len(room)-1])
 				}
-				out = append(out, &placed{rule: r, policy: p, dir: dir, ports: narrowPorts(r.L4)})
 			}
 		}
 	}

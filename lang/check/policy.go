@@ -25,7 +25,7 @@ func (c *checker) policy(d *lang.Policy) *Policy {
 	if d.Audit != nil {
 		p.Audit, p.AuditSpan = true, lang.SpanOf(*d.Audit)
 	}
-	in := &ruleContext{policy: p, decl: d, labels: map[string]diag.Span{}}
+	in := &ruleContext{policy: p, decl: d, labels: map[string]*lang.Token{}}
 	p.Tier, in.tierKnown = c.tierOf(d)
 	var words [2]*lang.Block
 	for _, b := range d.Blocks {
@@ -59,7 +59,7 @@ type ruleContext struct {
 	decl      *lang.Policy
 	dir       program.Direction
 	tierKnown bool
-	labels    map[string]diag.Span
+	labels    map[string]*lang.Token // where each stands
 	// resolvers answer for the domain peers of the block; they are not known when one could not be read.
 	resolvers      []program.Resolver
 	resolversKnown bool
@@ -122,17 +122,17 @@ func (c *checker) subject(s *lang.Subject) program.Subject {
 	return program.Subject{}
 }
 
-func (c *checker) uniqueLabel(r *lang.Rule, labels map[string]diag.Span) {
+func (c *checker) uniqueLabel(r *lang.Rule, labels map[string]*lang.Token) {
 	if r.Label == nil {
 		return
 	}
 	name := lang.Text(*r.Label)
 	if first, ok := labels[name]; ok {
 		c.errorAt(diag.DuplicateName, lang.SpanOf(*r.Label), fmt.Sprintf("two rules of the policy are named `%s`", name), "choose another name",
-			diag.Related{Span: first, Summary: "the first"})
+			diag.Related{Span: lang.SpanOf(*first), Summary: "the first"})
 		return
 	}
-	labels[name] = lang.SpanOf(*r.Label)
+	labels[name] = r.Label
 }
 
 // rule resolves one rule, nil when it could not be read.

@@ -12,11 +12,11 @@ import (
 // statement prints pieces that belong on one line, or breaks them where there is a comment between
 // them or no room. The comments of the first are printed already.
 func (p *printer) statement(ps []piece, indent int, r row, blank bool) {
-	text, ok := flat(ps)
+	_, ok := fits(ps, indent)
 	open := index(ps, 0, "{")
 	equals := index(ps, 0, "=")
 	switch {
-	case ok && indent+utf8.RuneCountInString(text) <= width:
+	case ok:
 		p.add(line{indent: indent, cells: cells(ps, r), row: r, blank: blank})
 	case open < len(ps):
 		p.part(ps, open, indent, r, blank)
@@ -45,7 +45,7 @@ func (p *printer) definition(ps []piece, equals, indent int, blank bool) {
 // what stands before the items fits on a line, that line is a row like its neighbours.
 func (p *printer) part(ps []piece, open, indent int, r row, blank bool) {
 	end := index(ps, open, "}")
-	if text, ok := flat(ps[:open+1]); ok && indent+utf8.RuneCountInString(text) <= width {
+	if _, ok := fits(ps[:open+1], indent); ok {
 		p.add(line{indent: indent, cells: cells(ps[:open+1], r), row: r, blank: blank})
 		defer p.inside(len(p.lines))
 	} else {
@@ -54,7 +54,7 @@ func (p *printer) part(ps []piece, open, indent int, r row, blank bool) {
 	list := members(ps[open+1:end], ps[max(open-1, 0)].text())
 	for i, m := range list {
 		if i == len(list)-1 {
-			m = append(slices.Clone(m), piece{token: lang.Token{Value: ","}})
+			m = append(slices.Clone(m), piece{token: &lang.Token{Value: ","}})
 		}
 		p.member(m, indent+step)
 	}
@@ -90,7 +90,7 @@ func (p *printer) fill(ps []piece, indent, hanging int, blank bool) {
 		for hi < len(ps) && !breaksBefore(ps, hi) {
 			hi++
 		}
-		if unit, _ := flat(ps[lo:hi]); len(text) > 0 && at+utf8.RuneCount(text)+1+utf8.RuneCountInString(unit) > width {
+		if unit := flat(ps[lo:hi]); len(text) > 0 && at+utf8.RuneCount(text)+1+utf8.RuneCountInString(unit) > width {
 			flush()
 		}
 		for ; lo < hi; lo++ {
@@ -114,7 +114,7 @@ func breaksBefore(ps []piece, i int) bool {
 		"sni", "header", "upgrade", "types", "by", "at":
 		return ps[i-1].text() != "."
 	case "host":
-		return lang.IsString(ps[i-1].token)
+		return lang.IsString(*ps[i-1].token)
 	}
 	return ps[i-1].text() == ","
 }

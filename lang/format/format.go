@@ -14,15 +14,17 @@ import (
 // an error. The error says that the formatter itself is wrong: it does not return a form that reads
 // differently.
 func Source(name string, text []byte) ([]byte, diag.List, error) {
-	if _, diags := lang.Parse(name, text); diags.HasErrors() {
+	file, diags := lang.Parse(name, text)
+	if diags.HasErrors() {
 		return nil, diags, nil
 	}
-	pieces := scan(name, text)
-	var p printer
+	pieces := piecesOf(text, file.Tokens(), file.Comments)
+	p := printer{lines: make([]line, 0, pieces[len(pieces)-1].token.Pos.Line)}
 	p.file(pieces)
 	p.align()
 	out := p.bytes()
-	if at, same := compare(pieces, scan(name, out)); !same {
+	tokens, comments := lang.Scan(name, out)
+	if at, same := compare(pieces, piecesOf(out, tokens, comments)); !same {
 		return nil, nil, fmt.Errorf("format %s: the result differs from the text at %q", name, at)
 	}
 	return out, nil, nil

@@ -74,10 +74,10 @@ func beginsBlock(ps []piece, i int) bool {
 // beginsRule reports whether a rule begins at ps[i].
 func beginsRule(ps []piece, i int) bool {
 	before := ps[i-1]
-	if lang.IsLabel(ps[i].token) {
+	if lang.IsLabel(*ps[i].token) {
 		return true
 	}
-	return !lang.IsLabel(before.token) && before.text() != "audit" && before.text() != "." &&
+	return !lang.IsLabel(*before.token) && before.text() != "audit" && before.text() != "." &&
 		slices.Contains([]string{"allow", "deny", "pass", "audit", "resolve"}, ps[i].text())
 }
 
@@ -96,7 +96,7 @@ func members(ps []piece, word string) [][]piece {
 		if word == "dns" && p.text() == "types" && i > lo {
 			list, lo, types = append(list, ps[lo:i]), i, true
 		}
-		path = path || lang.IsString(p.token)
+		path = path || lang.IsString(*p.token)
 		if p.text() == "," && depth[i] == 0 && (path || word != "http") && !types {
 			list, lo, path = append(list, ps[lo:i+1]), i+1, false
 		}

@@ -5,13 +5,14 @@ package format
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"mpol/lang"
 )
 
 // piece is a token with the comments that stand before it. The last piece is the end of the file.
 type piece struct {
-	token lang.Token
+	token *lang.Token
 	lead  []comment
 	blank bool // an empty line stands right before the token
 }
@@ -26,14 +27,14 @@ type comment struct {
 	blank bool // an empty line stands right before it
 }
 
-// scan returns the pieces of a text, commas that only end a list left out. A comment before a comma
-// comes behind it.
-func scan(name string, text []byte) []piece {
-	tokens, comments := lang.Scan(name, text)
+// piecesOf returns the pieces of a text with some tokens and comments, commas that only end a list left out. A
+// comment before a comma comes behind it.
+func piecesOf(text []byte, tokens []lang.Token, comments []lang.Comment) []piece {
 	pieces := make([]piece, 0, len(tokens))
 	line := 0 // where the last token or comment ended
 	var held []comment
-	for i, t := range tokens {
+	for i := range tokens {
+		t := &tokens[i]
 		p := piece{token: t, lead: held}
 		for len(comments) > 0 && comments[0].Span.Start.Offset < t.Pos.Offset {
 			s := comments[0].Span
@@ -72,16 +73,20 @@ func endsList(t lang.Token) bool {
 	return !slices.Contains(items, t.Value)
 }
 
+func opens(p piece) bool { return p.text() == "(" || p.text() == "[" || p.text() == "{" }
+
+func closes(p piece) bool { return p.text() == ")" || p.text() == "]" || p.text() == "}" }
+
 // depths returns for each piece how many brackets are open around it; a bracket is outside of itself.
 func depths(ps []piece) []int {
 	list := make([]int, len(ps))
 	depth := 0
 	for i, p := range ps {
-		if slices.Contains([]string{")", "]", "}"}, p.text()) {
+		if closes(p) {
 			depth--
 		}
 		list[i] = depth
-		if slices.Contains([]string{"(", "[", "{"}, p.text()) {
+		if opens(p) {
 			depth++
 		}
 	}
@@ -91,10 +96,16 @@ func depths(ps []piece) []int {
 // index returns the place of the first piece outside of brackets that is one of words, from place lo
 // on, len(ps) when there is none.
 func index(ps []piece, lo int, words ...string) int {
-	depth := depths(ps)
-	for i := lo; i < len(ps); i++ {
-		if depth[i] == 0 && slices.Contains(words, ps[i].text()) && !(i > 0 && ps[i-1].text() == ".") {
+	depth := 0
+	for i := range ps {
+		if closes(ps[i]) {
+			depth--
+		}
+		if i >= lo && depth == 0 && slices.Contains(words, ps[i].text()) && !(i > 0 && ps[i-1].text() == ".") {
 			return i
+		}
+		if opens(ps[i]) {
+			depth++
 		}
 	}
 	return len(ps)
@@ -113,23 +124,33 @@ func spaced(ps []piece, i int) bool {
 	case "(", "[", "@", ".":
 		return false
 	case "~": // before a path, where a header has its name before it
-		return i > 1 && lang.IsString(ps[i-2].token)
+		return i > 1 && lang.IsString(*ps[i-2].token)
 	}
 	return true
 }
 
-// flat returns pieces on one line; ok is false where a comment stands between them.
-func flat(ps []piece) (text string, ok bool) {
+// flat returns pieces on one line.
+func flat(ps []piece) string {
 	var b strings.Builder
-	ok = true
 	for i, p := range ps {
-		if i > 0 {
-			ok = ok && len(p.lead) == 0
-			if spaced(ps, i) {
-				b.WriteByte(' ')
-			}
+		if i > 0 && spaced(ps, i) {
+			b.WriteByte(' ')
 		}
 		b.WriteString(p.text())
 	}
-	return b.String(), ok
+	return b.String()
+}
+
+// fits returns pieces on one line; ok is false where a comment stands between them or where there is no room
+// for them behind an indentation.
+func fits(ps []piece, indent int) (text string, ok bool) {
+	least := 0 // characters
+	for i, p := range ps {
+		least += utf8.RuneCountInString(p.text())
+		if i > 0 && len(p.lead) > 0 || least > width {
+			return "", false
+		}
+	}
+	text = flat(ps)
+	return text, indent+utf8.RuneCountInString(text) <= width
 }

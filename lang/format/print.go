@@ -5,7 +5,6 @@ package format
 import (
 	"bytes"
 	"strings"
-	"unicode/utf8"
 )
 
 const (
@@ -35,6 +34,7 @@ func (p *printer) add(l line) { p.lines = append(p.lines, l) }
 // bytes returns the text.
 func (p *printer) bytes() []byte {
 	var b bytes.Buffer
+	b.Grow(width / 2 * len(p.lines))
 	for i, l := range p.lines {
 		if l.blank && i > 0 {
 			b.WriteByte('\n')
@@ -123,8 +123,7 @@ func (p *printer) oneLine(it item, indent int, r row) bool {
 	if r == rowBlock {
 		begins = beginsRule
 	}
-	text, ok := flat(it.body)
-	if !ok || open >= end || indent+utf8.RuneCountInString(text) > width {
+	if _, ok := fits(it.body, indent); !ok || open >= end {
 		return false
 	}
 	if inner := split(it.body[open+1:end], begins); len(inner) != 1 || len(inner[0].notes) > 0 {
@@ -163,7 +162,7 @@ func (p *printer) head(it item, indent int) (blank bool) {
 	for _, n := range it.notes {
 		all = append(all, n...)
 	}
-	if text, ok := flat(all); ok && indent+utf8.RuneCountInString(text) <= width {
+	if text, ok := fits(all, indent); ok {
 		p.add(line{indent: indent, text: text, row: rowBetween, blank: blank})
 	} else {
 		for i, n := range it.notes {

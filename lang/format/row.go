@@ -78,7 +78,7 @@ func cells(ps []piece, r row) []string {
 			break
 		}
 		label := 0
-		if lang.IsLabel(ps[0].token) {
+		if lang.IsLabel(*ps[0].token) {
 			label = 1
 		}
 		cuts = append(cuts, label)
@@ -99,7 +99,7 @@ func cells(ps []piece, r row) []string {
 		if hi < lo || hi == lo && hi > 0 {
 			continue
 		}
-		text, _ := flat(ps[lo:hi])
+		text := flat(ps[lo:hi])
 		list, lo = append(list, text), hi
 	}
 	return list
