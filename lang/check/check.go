@@ -132,8 +132,9 @@ func (c *checker) module() *Module {
 	for i, n := range c.placed {
 		n.place = i
 	}
-	c.sound = c.allSound(m)
+	before := len(c.diags)
 	c.mixed()
+	c.sound = c.allSound(m) && len(c.diags) == before
 	c.warnings(m)
 	c.unmet(m)
 	for _, f := range c.files {

@@ -11,7 +11,7 @@ import (
 )
 
 // icmpFamilies warns of icmp without icmpv6 for peers that have IPv6 addresses.
-func (c *checker) icmpFamilies(b *Block) {
+func (c *checker) icmpFamilies(pkg string, b *Block) {
 	var asking []*Rule
 	for _, r := range b.Rules {
 		if hasProto(r, program.ProtoICMP) && !ipv4Only(r.Peers.Include) {
@@ -22,13 +22,22 @@ func (c *checker) icmpFamilies(b *Block) {
 		return
 	}
 	var six coverage
+	var covering [program.Pass + 1][]*Rule // by action
 	for _, r := range b.Rules {
 		if hasProto(r, program.ProtoICMPv6) || slices.ContainsFunc(r.L4, func(l program.L4) bool { return l.Any }) {
 			six.add(r)
+			covering[r.Action] = append(covering[r.Action], r)
+		}
+	}
+	var all [program.Pass + 1]*together
+	for action, rules := range covering {
+		if len(rules) <= maxTogether {
+			all[action] = c.together(pkg, rules)
 		}
 	}
 	for _, r := range asking {
-		if !six.covers(c, r) {
+		t := all[r.Action]
+		if !six.covers(c, r) && (t == nil || !t.hold(r, c.factsOfRule(pkg, r))) {
 			c.warnAt(diag.ICMPFamily, r.L4Span, "icmp is IPv4 only, and no rule of the block covers icmpv6 for these peers", "write "+icmpBoth(r))
 		}
 	}

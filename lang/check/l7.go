@@ -154,6 +154,9 @@ func (c *checker) serverNames(n lang.Node, annotations []*lang.Annotation) []pro
 		if !ok {
 			return nil
 		}
+		if s := c.at.pkg.names[sets][lang.Text(t)]; s != nil && s.kind == "domains" {
+			c.quoted(t, s.kind)
+		}
 		return []program.Domain{{Patterns: []program.NamePattern{p}}}
 	}
 	sym := c.use(sets, refNode(n), "domains")
@@ -175,7 +178,7 @@ func (c *checker) l7Protocol(l7 *program.L7, l4 []program.L4, span diag.Span, di
 			c.errorAt(diag.L7Protocol, span, fmt.Sprintf("the %s part is over TCP only", partName(l7)), "write on tcp/any, or a tcp port")
 			return
 		}
-		if l7.Kind == program.L7HTTP && dir == program.Egress && l.Contains(program.ProtoTCP, 443) && l != everyPort(program.ProtoTCP) {
+		if l7.Kind == program.L7HTTP && dir == program.Egress && l.Contains(program.ProtoTCP, 443) {
 			c.warnAt(diag.L7Encrypted, span, "what goes to port 443 is encrypted, and no request in it can be read", "write tls { sni \"...\" }")
 			return
 		}

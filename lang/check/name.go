@@ -41,9 +41,15 @@ func (c *checker) quotedName(t lang.Token) {
 		kind = "a word for peers"
 	}
 	if kind != "" {
-		c.warnAt(diag.QuotedName, lang.SpanOf(t), fmt.Sprintf("%s is a name of the DNS; without quotes it is %s", t.Value, kind),
-			fmt.Sprintf("write %s, or %q if the name of the DNS is meant", text, text+"."))
+		c.quoted(t, kind)
 	}
+}
+
+// quoted warns of a string that is the name of something else.
+func (c *checker) quoted(t lang.Token, kind string) {
+	text := lang.Text(t)
+	c.warnAt(diag.QuotedName, lang.SpanOf(t), fmt.Sprintf("%s is a name of the DNS; without quotes it is %s", t.Value, kind),
+		fmt.Sprintf("write %s, or %q if the name of the DNS is meant", text, text+"."))
 }
 
 // name reads a name without wildcards.

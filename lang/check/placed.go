@@ -75,12 +75,18 @@ func (c *checker) know(p *placed) {
 	if p.facts != nil {
 		return
 	}
-	key := peersText{p.policy.Package, p.rule.PeersText}
-	p.facts = c.facts[key]
-	if p.facts == nil {
-		p.facts = c.factsOf(p.rule.Peers)
-		c.facts[key] = p.facts
+	p.facts = c.factsOfRule(p.policy.Package, p.rule)
+}
+
+// factsOfRule returns what the peers of a rule of a package are.
+func (c *checker) factsOfRule(pkg string, r *Rule) *peerFacts {
+	key := peersText{pkg, r.PeersText}
+	f := c.facts[key]
+	if f == nil {
+		f = c.factsOf(r.Peers)
+		c.facts[key] = f
 	}
+	return f
 }
 
 func (c *checker) factsOf(peers program.Peers) *peerFacts {

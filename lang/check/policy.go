@@ -163,7 +163,6 @@ func (c *checker) rule(r *lang.Rule, in *ruleContext) *Rule {
 	if good {
 		c.same(r.Peers, in.policy.Subject)
 		out.WholeIPv4, out.WholeIPv6 = c.whole(out.Peers)
-		c.families(r, out)
 		c.domainPeers(r, out, in)
 		if out.Action == program.Allow && hasDomain(out.Peers) && in.dir == program.Egress {
 			out.Resolvers = in.resolvers
@@ -173,7 +172,7 @@ func (c *checker) rule(r *lang.Rule, in *ruleContext) *Rule {
 		}
 		c.pinned(out)
 	}
-	if goodL4 && out.L7 != nil {
+	if goodL4 && out.L7 != nil && (out.Action != program.Deny || !hasDomain(out.Peers)) {
 		c.l7Protocol(out.L7, out.L4, out.L4Span, in.dir)
 	}
 	out.sound = good && goodL4 && !c.diags[first:].HasErrors() && speaks(out.L7)
@@ -246,22 +245,6 @@ func (c *checker) towards(r *lang.Rule, dir program.Direction) {
 	}
 }
 
-// families warns of a /0 whose other family is not covered.
-func (c *checker) families(r *lang.Rule, out *Rule) {
-	if out.WholeIPv4 == out.WholeIPv6 {
-		return
-	}
-	for _, p := range r.Peers.Include {
-		if p.Item != nil && lang.IsAddress(*p.Item) && strings.HasSuffix(p.Item.Value, "/0") {
-			other := "::/0"
-			if out.WholeIPv6 {
-				other = "0.0.0.0/0"
-			}
-			c.warnAt(diag.OneFamily, p.Span(), fmt.Sprintf("%s is one family alone", p.Item.Value), "add "+other+", or write world")
-		}
-	}
-}
-
 // domainPeers checks where a domain may stand.
 func (c *checker) domainPeers(r *lang.Rule, out *Rule, in *ruleContext) {
 	if !hasDomain(out.Peers) {
@@ -273,7 +256,9 @@ func (c *checker) domainPeers(r *lang.Rule, out *Rule, in *ruleContext) {
 		c.errorAt(diag.DomainIngress, out.PeersSpan, "a domain is a peer in egress only", "name addresses or workloads")
 	case out.Action == program.Pass:
 		c.errorAt(diag.PassDomain, out.PeersSpan, "a pass takes no domain peer", "pass addresses, or allow the domain here")
-	case out.Action == program.Deny && (!onlyAny(out.L4) || out.L7 != nil):
+	case out.Action == program.Deny && out.L7 != nil:
+		c.errorAt(diag.DomainDeny, out.L7Span, "a deny to a domain refuses the question and takes no L7 part", "remove it, and write on any")
+	case out.Action == program.Deny && !onlyAny(out.L4):
 		c.errorAt(diag.DomainDeny, out.L4Span, "a deny to a domain refuses the question and takes only `on any`", "write on any")
 	case out.Action == program.Deny && opens:
 		c.errorAt(diag.PrivatePeer, out.PeersSpan, "a deny to a domain refuses the question and opens nothing", "remove private and via cname")

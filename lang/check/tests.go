@@ -138,10 +138,17 @@ func (c *checker) line(l *lang.Line, in *testContext) Assertion {
 	out := Assertion{Want: action(l.Want.Value), L4: c.l4List(l.L4.Items), Span: l.Span()}
 	out.From = c.end(l.From, in)
 	if out.From.Name != nil {
-		c.errorAt(diag.BadEnd, out.From.Span, fmt.Sprintf("%s opens no flow", l.From.Value), "name a party, an address, host or node")
+		help := "name a party, an address, host or node"
+		if text := lang.Text(l.From); in.alike(text) != "" {
+			help = "write " + text
+		}
+		c.errorAt(diag.BadEnd, out.From.Span, fmt.Sprintf("%s opens no flow", l.From.Value), help)
 	}
 	for _, t := range lang.Items(l.To) {
 		to := c.end(t, in)
+		if kind := in.alike(lang.Text(t)); to.Name != nil && kind != "" {
+			c.quoted(t, kind)
+		}
 		if in.same(out.From, to) {
 			c.errorAt(diag.SelfFlow, to.Span, fmt.Sprintf("a flow of %s with itself is never judged", t.Value), "name two parties")
 		}
@@ -180,6 +187,17 @@ func (c *checker) end(t lang.Token, in *testContext) End {
 		}
 	}
 	return e
+}
+
+// alike says what a name would be without its quotes, nothing if it would be unknown.
+func (in *testContext) alike(name string) string {
+	if _, ok := in.parties[name]; ok {
+		return "a party of this test"
+	}
+	if name == "host" || name == "node" {
+		return "a word of the language"
+	}
+	return ""
 }
 
 // same reports whether two ends are one and the same, by name or by an address of it.

@@ -42,7 +42,8 @@ func (c *checker) about(k *kept) {
 	for _, p := range k.policies {
 		for _, b := range []*Block{p.Egress, p.Ingress} {
 			if b != nil && b.sound {
-				c.icmpFamilies(b)
+				c.oneFamily(b)
+				c.icmpFamilies(p.Package, b)
 			}
 		}
 	}

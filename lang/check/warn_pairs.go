@@ -154,12 +154,15 @@ func (c *checker) denyAll(n *placed, allows *subjectIndex) {
 	}
 }
 
-// everyone reports whether peers are all of any: by name, or every address of both families.
+// everyone reports whether peers are all of any: by name, part by part, or every address of both families.
 func everyone(p program.Peers) bool {
 	if len(p.Except) > 0 {
 		return false
 	}
-	return has(p, program.PeerAny) || everyAddress(p.Include) || has(p, program.PeerWorkloads) && has(p, program.PeerHost) && has(p, program.PeerWorld)
+	if has(p, program.PeerAny) || everyAddress(p.Include) {
+		return true
+	}
+	return has(p, program.PeerHost) && has(p, program.PeerWorld) && has(p, program.PeerWorkloads, program.PeerSelector) && !met(not(workloadsOf(p)))
 }
 
 // everyAddress reports whether the prefixes among ps are all addresses.
