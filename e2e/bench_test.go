@@ -26,7 +26,8 @@ func TestBenchAuthor(t *testing.T) {
 	t.Parallel()
 	bench(t, []string{"-part", "author", "-apps", "20", "-tests", "400"}, []string{
 		"text parsed, on one processor", "check of 20 files, 200 policies", "check of 20 files, 200 policies, memory",
-		"check again when one file has changed", "compile 200 policies for 200 workloads",
+		"check again when a port in one file has changed", "compile 200 policies for 200 workloads",
+		"compile again: a port", "compile again: a rule", "compile again: a workload", "compile again: new labels",
 		"flows judged, on one processor", "requests judged, on one processor", "lines of tests, policies read and judged",
 	})
 }

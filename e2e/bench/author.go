@@ -120,7 +120,7 @@ func (a *author) check(ctx context.Context) *comparison {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// checkAgain compares the way to a Module when one file has changed with the way from nothing.
+// checkAgain compares the way to a Module when a port in one file has changed with the way from nothing.
 func (a *author) checkAgain(ctx context.Context) (*comparison, error) {
 	set := new(policyset.Set)
 	if _, err := readModule(ctx, set, a.files); err != nil {
