@@ -111,6 +111,26 @@ func answered(all []tried) []tried {
 	return slices.DeleteFunc(slices.Clone(all), func(t tried) bool { return t.verdict.Action == verdict.Deny })
 }
 
+// givenAnswers are the answers of a test, in file order by address and the first by name.
+type givenAnswers struct {
+	at map[netip.Addr][]*check.Answer
+	of map[string]*check.Answer
+}
+
+func newGivenAnswers(as []check.Answer) givenAnswers {
+	g := givenAnswers{make(map[netip.Addr][]*check.Answer), make(map[string]*check.Answer)}
+	for i := range as {
+		a := &as[i]
+		if name := a.Name.String(); g.of[name] == nil {
+			g.of[name] = a
+		}
+		for _, addr := range a.Addresses {
+			g.at[addr] = append(g.at[addr], a)
+		}
+	}
+	return g
+}
+
 // arrival is an address as one client knows it.
 type arrival struct {
 	judge *verdict.Evaluator
@@ -128,10 +148,7 @@ func (w *world) learned(judge *verdict.Evaluator, from place, a netip.Addr) []ve
 		return out
 	}
 	var out []verdict.Answer
-	for _, given := range w.test.Answers {
-		if !slices.Contains(given.Addresses, a) {
-			continue
-		}
+	for _, given := range w.given.at[a] {
 		for _, t := range answered(w.ask(judge, from, given.Name, typeOf(a))) {
 			answer := verdict.Answer{Name: given.Name, Server: t.flow.To}
 			if given.Via != nil {
@@ -147,12 +164,12 @@ func (w *world) learned(judge *verdict.Evaluator, from place, a netip.Addr) []ve
 // named judges a name as destination: the question, then every address given for the name. An allow
 // needs all of them; a deny a refused question, or no address that is open.
 func (w *world) named(l *check.Assertion, to check.End, proto uint8, port uint16) Result {
-	i := slices.IndexFunc(w.test.Answers, func(a check.Answer) bool { return slices.Equal(a.Name, to.Name) })
-	if i < 0 {
+	given := w.given.of[to.Name.String()]
+	if given == nil {
 		return w.unanswered(l, to)
 	}
 	var all ways
-	for _, a := range w.test.Answers[i].Addresses {
+	for _, a := range given.Addresses {
 		if err := w.namedAt(l, to, a, proto, port, &all); err != nil {
 			return *err
 		}

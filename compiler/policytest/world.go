@@ -58,18 +58,21 @@ type world struct {
 	*Suite
 	test    *check.Test
 	inv     program.Inventory
-	taken   []netip.Addr // that the test names, and those of the resolvers
+	settled []program.Workload // of inv, those whose addresses the test states
+	taken   []netip.Addr       // that the test names, and those of the resolvers
 	parties map[string]*check.Party
 	scopes  map[[2]string]*scope
 	scenes  map[[2]place]*verdict.Evaluator
 	asked   map[query][]tried
 	answers map[arrival][]verdict.Answer
+	given   givenAnswers
 }
 
 func (s *Suite) world(t *check.Test) *world {
 	w := &world{
 		Suite: s, test: t, parties: make(map[string]*check.Party), scopes: make(map[[2]string]*scope),
 		scenes: make(map[[2]place]*verdict.Evaluator), asked: make(map[query][]tried), answers: make(map[arrival][]verdict.Answer),
+		given: newGivenAnswers(t.Answers),
 	}
 	w.taken = w.stated()
 	for _, v4 := range []bool{true, false} {
@@ -82,14 +85,23 @@ func (s *Suite) world(t *check.Test) *world {
 		p := &t.Parties[i]
 		w.parties[p.Name] = p
 		if !p.Outside {
-			w.inv.Workloads = append(w.inv.Workloads, program.Workload{
-				Name: p.Name, Labels: p.Labels, Addresses: p.Addresses, Interface: p.Name,
-			})
+			w.inv.Workloads = append(w.inv.Workloads, workload(p, p.Addresses...))
 		}
 	}
-	slices.SortFunc(w.inv.Workloads, func(a, b program.Workload) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(w.inv.Workloads, byName)
+	for _, x := range w.inv.Workloads {
+		if len(x.Addresses) > 0 {
+			w.settled = append(w.settled, x)
+		}
+	}
 	return w
 }
+
+func workload(p *check.Party, at ...netip.Addr) program.Workload {
+	return program.Workload{Name: p.Name, Labels: p.Labels, Addresses: at, Interface: p.Name}
+}
+
+func byName(a, b program.Workload) int { return cmp.Compare(a.Name, b.Name) }
 
 // stated returns every address that the test names.
 func (w *world) stated() []netip.Addr {
@@ -149,7 +161,7 @@ func (w *world) places(e check.End, spare []netip.Addr) []place {
 }
 
 // with returns what judges where the given ends, of which the second may be none, have their
-// addresses.
+// addresses. Who has no address takes no part in it.
 func (w *world) with(a, b place) *verdict.Evaluator {
 	key := [2]place{}
 	for i, p := range []place{a, b} {
@@ -161,17 +173,16 @@ func (w *world) with(a, b place) *verdict.Evaluator {
 		return e
 	}
 	inv := w.inv
-	inv.Workloads = slices.Clone(inv.Workloads)
+	inv.Workloads = slices.Clone(w.settled)
 	for _, p := range key {
 		if p.host {
 			inv.Node = []netip.Addr{p.end.Addr}
 		}
-		for i := range inv.Workloads {
-			if p.open && inv.Workloads[i].Name == p.end.Workload {
-				inv.Workloads[i].Addresses = []netip.Addr{p.end.Addr}
-			}
+		if p.open && p.end.Workload != "" {
+			inv.Workloads = append(inv.Workloads, workload(w.parties[p.end.Workload], p.end.Addr))
 		}
 	}
+	slices.SortFunc(inv.Workloads, byName)
 	w.scenes[key] = w.judge.With(inv)
 	return w.scenes[key]
 }

@@ -21,20 +21,19 @@ func (c *checker) test(d *lang.Test) *Test {
 		Name: lang.Text(d.Name), Package: c.at.pkg.name, Todo: d.Todo, Annotations: c.annotations(d.Annotations),
 		Parties: []Party{}, Answers: []Answer{}, Lines: []Assertion{}, Span: d.Span(),
 	}
-	parties := map[string]diag.Span{}
+	in := &testContext{
+		parties: map[string]diag.Span{}, addresses: map[string][]netip.Addr{}, owners: map[owned]int{},
+		answers: map[string]diag.Span{}, lost: d.Lost,
+	}
 	for _, g := range d.Givens {
 		if g.DNS != nil {
-			c.answer(t, g)
+			c.answer(t, g, in)
 		} else {
-			c.party(t, g, parties)
+			c.party(t, g, in)
 		}
 	}
 	if !d.Broken && len(d.Lines) == 0 {
 		c.errorAt(diag.Empty, lang.SpanOf(d.Name), "the test asserts nothing", "write a line such as deny a -> b on tcp/443")
-	}
-	in := &testContext{parties: parties, addresses: map[string][]netip.Addr{}, lost: d.Lost}
-	for _, p := range t.Parties {
-		in.addresses[p.Name] = p.Addresses
 	}
 	for _, l := range d.Lines {
 		t.Lines = append(t.Lines, c.line(l, in))
@@ -46,52 +45,68 @@ func (c *checker) test(d *lang.Test) *Test {
 type testContext struct {
 	parties   map[string]diag.Span
 	addresses map[string][]netip.Addr // of parties
+	owners    map[owned]int           // the first of the parties
+	answers   map[string]diag.Span    // by name
 	lost      lang.Lost
 }
 
-func (c *checker) answer(t *Test, g *lang.Given) {
+// owned is an address of a party or, with workload, of one that is a workload.
+type owned struct {
+	netip.Addr
+	workload bool
+}
+
+func (c *checker) answer(t *Test, g *lang.Given, in *testContext) {
 	name, ok := c.name(*g.DNS)
 	a := Answer{Name: name, Addresses: c.addressList(g.Answers), Span: g.Span()}
 	if g.Via != nil {
 		a.Via, _ = c.name(*g.Via)
 	}
-	for _, other := range t.Answers {
-		if ok && slices.Equal(other.Name, name) {
-			c.errorAt(diag.DuplicateName, lang.SpanOf(*g.DNS), fmt.Sprintf("the answer for %s is given twice", name), "write all addresses into one",
-				diag.Related{Span: other.Span, Summary: "the first"})
-		}
+	if first, twice := in.answers[name.String()]; twice {
+		c.errorAt(diag.DuplicateName, lang.SpanOf(*g.DNS), fmt.Sprintf("the answer for %s is given twice", name), "write all addresses into one",
+			diag.Related{Span: first, Summary: "the first"})
+	} else if ok {
+		in.answers[name.String()] = a.Span
 	}
 	t.Answers = append(t.Answers, a)
 }
 
-func (c *checker) party(t *Test, g *lang.Given, parties map[string]diag.Span) {
+func (c *checker) party(t *Test, g *lang.Given, in *testContext) {
 	p := Party{Name: g.Name.Value, Span: g.Span()}
-	if first, ok := parties[p.Name]; ok {
+	if first, ok := in.parties[p.Name]; ok {
 		c.errorAt(diag.DuplicateName, lang.SpanOf(*g.Name), fmt.Sprintf("party `%s` is given twice", p.Name), "choose another name",
 			diag.Related{Span: first, Summary: "the first"})
 		return
 	}
-	parties[p.Name] = lang.SpanOf(*g.Name)
+	in.parties[p.Name] = lang.SpanOf(*g.Name)
 	switch {
 	case g.Outside != nil:
 		p.Outside, p.Addresses = true, c.addressList([]lang.Token{*g.Outside})
 	case g.Labels != nil:
 		p.Labels, p.Addresses = c.labels(g.Labels), c.addressList(g.Addresses)
 	}
-	c.ownAddresses(t, g, &p)
+	c.ownAddresses(t, g, &p, in)
+	in.addresses[p.Name] = p.Addresses
 	t.Parties = append(t.Parties, p)
 }
 
 // ownAddresses reports an address of a party that an earlier one has, where one of them is a workload.
-func (c *checker) ownAddresses(t *Test, g *lang.Given, p *Party) {
-	for _, other := range t.Parties {
-		for _, a := range p.Addresses {
-			if slices.Contains(other.Addresses, a) && !(p.Outside && other.Outside) {
-				c.errorAt(diag.DuplicateName, g.Span(), fmt.Sprintf("`%s` has the address %s of `%s`", p.Name, a, other.Name), "give each its own",
-					diag.Related{Span: other.Span, Summary: "the first"})
-				return
+func (c *checker) ownAddresses(t *Test, g *lang.Given, p *Party, in *testContext) {
+	first, shared := len(t.Parties), netip.Addr{}
+	for _, a := range p.Addresses {
+		if i, ok := in.owners[owned{a, p.Outside}]; ok && i < first {
+			first, shared = i, a
+		}
+		for _, key := range []owned{{a, false}, {a, true}} {
+			if _, ok := in.owners[key]; !ok && !(key.workload && p.Outside) {
+				in.owners[key] = len(t.Parties)
 			}
 		}
+	}
+	if shared.IsValid() {
+		other := t.Parties[first]
+		c.errorAt(diag.DuplicateName, g.Span(), fmt.Sprintf("`%s` has the address %s of `%s`", p.Name, shared, other.Name), "give each its own",
+			diag.Related{Span: other.Span, Summary: "the first"})
 	}
 }
 
