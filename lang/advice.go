@@ -19,6 +19,9 @@ const (
 	aString   = "a string in double quotes"
 	aName     = "a name"
 	condition = "a condition"
+	aBlock    = "`ingress` or `egress`"
+	aTestLine = "`given`, `allow` or `deny`"
+	aClaim    = "`never` or `always`"
 )
 
 // remedy returns the code and the help for token i, which stands where want was expected; no help when
@@ -68,6 +71,8 @@ func (p *parser) advice(i int, want string, ends bool) string {
 	case p.prev(i-1).Value == "header" && IsString(prev) && strings.Contains(Text(prev), ":"):
 		name, value, _ := strings.Cut(Text(prev), ":")
 		return fmt.Sprintf("write header %q = %q", name, strings.TrimSpace(value))
+	case ends && want == "`on`":
+		return "say for what: on tcp/443, or on any"
 	case ends:
 		return ""
 	case t.Value == "=" && prev.Value == "=":
@@ -163,6 +168,14 @@ func (p *parser) adviceTest(i int, want string) string {
 		return fmt.Sprintf("write given %s =", t.Value)
 	case t.Value == "dns" && prev.Value == "->" && IsString(next):
 		return fmt.Sprintf("a question goes to a resolver: write node on udp/53 dns %s", next.Value)
+	case (want == aTestLine || want == "") && next.Value == "->":
+		return fmt.Sprintf("write allow or deny before %s", t.Value)
+	case (want == aTestLine || want == "") && t.Type == tokenIdent && (next.Value == "allow" || next.Value == "deny"):
+		return fmt.Sprintf("write %s without %s", next.Value, t.Value)
+	case t.Value == "from" && p.next(i+1).Value == "to" && strings.HasPrefix(want, aName):
+		return fmt.Sprintf("write %s -> %s", next.Value, p.next(i+2).Value)
+	case want == "`cname`" && p.next(i).Value == "." && prev.Value == "via":
+		return "write by for via"
 	case want == "`->`" && t.Value == ",":
 		return "one end opens a flow: write a line for each"
 	case want == "`->`":

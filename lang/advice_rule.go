@@ -43,7 +43,9 @@ func (p *parser) adviceL4(i int, want string) string {
 		return "write on " + p.next(i).Value
 	case t.Value == "." && IsL4(p.prev(i)) && p.next(i).Value == "." && p.next(i+1).Type == tokenNumber:
 		return fmt.Sprintf("write %s-%s", p.prev(i).Value, p.next(i+1).Value)
-	case IsL4(t) && want == "`from` or `to`":
+	case want == "`on`" && (t.Value == "port" || t.Value == "ports") && p.next(i).Type == tokenNumber:
+		return "write on tcp/" + p.next(i).Value
+	case (IsL4(t) || isProtocol(t.Value)) && want == "`from` or `to`":
 		return fmt.Sprintf("the peers come first: write %s PEERS on %s", p.towards(i), t.Value)
 	case want != anL4:
 		return ""
@@ -83,6 +85,8 @@ func (p *parser) advicePeer(i int, want string) string {
 		return "write workloads, and a policy of its own for host"
 	case t.Value == "not" && want == aPeer && IsName(next):
 		return "write workloads except " + next.Value
+	case t.Value == "not" && want == "`on`":
+		return "write except for not, without a comma before it"
 	case t.Value == "{" && (want == aPeer || subject):
 		return `write a selector in parentheses: (app = "web")`
 	case (want == "`on`" || want == "`{`" || want == "`to`") && slices.Contains([]string{"=", "!=", "in"}, t.Value):
@@ -106,17 +110,26 @@ func (p *parser) adviceRule(i int, want string) string {
 	t, next := p.toks[i], p.next(i)
 	word := strings.ToLower(t.Value)
 	switch {
+	case want == "`from` or `to`" && slices.Contains([]string{"all", "any", "anything", "everything", "everyone"}, word):
+		if next.Value == "on" {
+			return fmt.Sprintf("write %s any", p.towards(i))
+		}
+		return fmt.Sprintf("write %s any on any", p.towards(i))
 	case want == "`from` or `to`" && (IsName(t) || IsAddress(t) || IsString(t) || t.Value == "("):
 		return fmt.Sprintf("write %s %s", p.towards(i), t.Value)
 	case want == "" && (t.Value == "from" || t.Value == "to") && IsL4(p.prev(i)):
 		return "a rule names the other end alone: its policy says for whom it is"
+	case want == "a rule" && t.Value == "reject":
+		return fmt.Sprintf("write deny %s ... reject", next.Value)
+	case t.Value == "default" && (want == "" || want == aBlock || want == "a rule"):
+		return "remove it: a default stands outside of policies, and what no rule of a policy allows is denied"
 	case t.Value == "log" && strings.Contains(want, "`deny`"):
 		return "log stands at the end of the rule"
 	case t.Value == "reject" && p.prev(i).Value == "log":
 		return "write reject log"
-	case strings.Contains(want, "`allow`") && slices.Contains([]string{"permit", "accept", "grant"}, word):
+	case (want == "a rule" || strings.Contains(want, "`allow`")) && slices.Contains([]string{"permit", "accept", "grant"}, word):
 		return "write allow"
-	case strings.Contains(want, "`deny`") && slices.Contains([]string{"drop", "block", "forbid", "refuse", "reject"}, word):
+	case (want == "a rule" || strings.Contains(want, "`deny`")) && slices.Contains([]string{"drop", "block", "forbid", "refuse", "reject"}, word):
 		return "write deny"
 	case strings.Contains(want, "`ingress`") && slices.Contains([]string{"in", "inbound", "input"}, word):
 		return "write ingress"
@@ -150,6 +163,8 @@ func (p *parser) adviceRequest(i int, want string) string {
 			return fmt.Sprintf("write %s %q", method, path)
 		}
 		return fmt.Sprintf("write a method before it: GET %s, or any %s", t.Value, t.Value)
+	case want == "" && (IsL4(prev) || IsName(prev)) && IsString(p.next(i)) && strings.HasPrefix(Text(p.next(i)), "/") && t.Value == strings.ToUpper(t.Value):
+		return fmt.Sprintf("write http { %s %s }", t.Value, p.next(i).Value)
 	case want == "`{`" && (prev.Value == "http" || prev.Value == "grpc" || prev.Value == "dns"):
 		return fmt.Sprintf("write %s { ... }", prev.Value)
 	case want == "`sni`" && IsString(t):

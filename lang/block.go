@@ -144,9 +144,9 @@ func (p *parser) block(d *Policy, i, hi int) int {
 	case p.toks[i-1].Value == "}" && p.isRule(i, hi) && len(d.Blocks) > 0:
 		p.outside(i, i-1, "a block")
 	case p.isRule(i, hi):
-		p.expected(i, "`ingress` or `egress`", fmt.Sprintf("write %s { around the rules }", p.direction(i, hi)))
+		p.expected(i, aBlock, fmt.Sprintf("write %s { around the rules }", p.direction(i, hi)))
 	case !p.invalid(i, hi):
-		p.expected(i, "`ingress` or `egress`", "write ingress { ... } or egress { ... }")
+		p.expected(i, aBlock, "write ingress { ... } or egress { ... }")
 	}
 	d.Broken = true
 	return p.wrongBlock(d, i, hi)
@@ -282,6 +282,10 @@ func (p *parser) rule(lo, hi, after int) *Rule {
 			p.errorAt(diag.BadLabel, SpanOf(t), fmt.Sprintf("a rule cannot be named `%s`", Text(t)), fmt.Sprintf("choose another name, such as %s-it, or write the rule without one: %s", Text(t), Text(t)))
 			return bad
 		}
+	}
+	if p.foreignRule(lo) {
+		p.expected(lo, "a rule", formOf((*Rule)(nil)))
+		return bad
 	}
 	if open := p.unclosed(lo, hi); open >= 0 && !p.invalid(lo, hi) {
 		p.missingBrace(open)

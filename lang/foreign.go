@@ -4,6 +4,7 @@ package lang
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -36,6 +37,8 @@ func (s *scanner) foreign(rest string) (n int, help string) {
 		return n, "write not"
 	case rest[0] == '/':
 		return s.slash(line)
+	case rest[0] == '*' && s.last().Value == "for":
+		return n, "write workloads"
 	case rest[0] == '*' && s.last().Type == tokenL4 && s.sticks(s.last()):
 		return n, "write " + s.last().Value + "any"
 	case rest[0] == '*':
@@ -79,6 +82,16 @@ func (s *scanner) slash(line string) (n int, help string) {
 		return n, "write " + near + line[:n]
 	}
 	return n, fmt.Sprintf("quote it: %q", before+line[:n])
+}
+
+// link reports the URL that rest begins with.
+func (s *scanner) link(rest string) {
+	n := strings.IndexAny(rest+"\n", " \t\r\n\",")
+	help := "name its host in double quotes"
+	if u, err := url.Parse(rest[:n]); err == nil && u.Hostname() != "" {
+		help = fmt.Sprintf("name its host: %q", u.Hostname())
+	}
+	s.invalid(n, diag.InvalidCharacter, "a URL is no part of the language", help)
 }
 
 // adjacent returns the words and dots that stand right before the scanner's place.

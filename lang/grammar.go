@@ -149,7 +149,7 @@ func (p *parser) expected(i int, want, help string) {
 	want = p.items(i, want)
 	span := SpanOf(t)
 	found := fmt.Sprintf("found `%s`", t.Value)
-	if t.Type == lexer.EOF || want != "" && want != "a declaration" && i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line && !p.misspelt(i, want) {
+	if t.Type == lexer.EOF || want != "" && !beginsLine(want) && i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line && !p.misspelt(i, want) {
 		found = "the line ends"
 		if t.Type == lexer.EOF {
 			found = "the file ends"
@@ -174,6 +174,16 @@ func (p *parser) expected(i int, want, help string) {
 		}
 	}
 	p.errorAt(code, span, summary, help)
+}
+
+// beginsLine reports whether want is what a declaration, a block, a rule or a line begins with, which may
+// stand on a line of its own.
+func beginsLine(want string) bool {
+	switch want {
+	case "a declaration", "a rule", aBlock, aTestLine, aClaim:
+		return true
+	}
+	return false
 }
 
 // dottedKey returns the dotted word that ends before or goes on at token i when that is an operator of

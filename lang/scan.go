@@ -215,6 +215,8 @@ func (s *scanner) comment(rest string) {
 // word emits an identifier, a reserved word or, with a colon right behind it, a rule label.
 func (s *scanner) word(rest string, n int) {
 	switch {
+	case strings.HasPrefix(rest[n:], "://"):
+		s.link(rest)
 	case strings.HasPrefix(rest[n:], ":"):
 		s.emit(tokenLabel, n+1)
 	case s.reserved[rest[:n]]:

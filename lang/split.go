@@ -71,6 +71,9 @@ func (p *parser) beginsDecl(i, depth int) bool {
 		if prev.Type == tokenNumber || prev.Value == "order" || p.prev(i-1).Value == "order" || !p.firstOnLine(i) && p.headed(i, "tier") {
 			return false // tier N order INT default deny
 		}
+		if depth > 0 && p.toks[i].Pos.Column > p.toks[0].Pos.Column {
+			return false // meant as that of a policy
+		}
 		shaped = next.Value == "allow" || next.Value == "deny"
 	case "test":
 		if prev.Value == "todo" {
@@ -255,8 +258,17 @@ func (p *parser) beginsRule(i, _ int) bool {
 		return p.firstOnLine(i) || prev.Value != "on" && prev.Value != "," || !isProtocol(Text(p.toks[i]))
 	case prev.Type == tokenLabel || prev.Value == "audit":
 		return false
+	case prev.Value == "default":
+		return false // which no policy has
 	case p.toks[i].Value == "audit" && (prev.Value == "allow" || prev.Value == "deny" || prev.Value == "pass"):
 		return false // a misplaced mark
 	}
-	return slices.Contains([]string{"allow", "deny", "pass", "audit", "resolve"}, p.toks[i].Value)
+	return p.foreignRule(i) || slices.Contains([]string{"allow", "deny", "pass", "audit", "resolve"}, p.toks[i].Value)
+}
+
+// foreignRule reports whether a rule begins at i with a word that other languages have in place of allow or
+// deny.
+func (p *parser) foreignRule(i int) bool {
+	t, next := p.toks[i], p.next(i).Value
+	return (t.Type == tokenIdent || t.Value == "reject") && (next == "from" || next == "to") && p.firstOnLine(i)
 }

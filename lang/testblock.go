@@ -16,7 +16,7 @@ func (p *parser) test(lo, hi int) Decl {
 		}
 		d.Broken, d.Name = true, p.stringAfter(name, hi)
 	}
-	p.lines(&d.Head, blockOfLines{lo, open, body, hi, p.beginsLine, "`given`, `allow` or `deny`", formOf((*Line)(nil))},
+	p.lines(&d.Head, blockOfLines{lo, open, body, hi, p.beginsLine, aTestLine, formOf((*Line)(nil))},
 		func(lo, hi int) { p.line(d, lo, hi) })
 	return d
 }
@@ -33,7 +33,7 @@ func (p *parser) prove(lo, hi int) Decl {
 	} else {
 		d.Broken, d.Name = true, p.stringAfter(lo, hi)
 	}
-	p.lines(&d.Head, blockOfLines{lo, open, body, hi, begins, "`never` or `always`", formOf((*Claim)(nil))}, func(lo, hi int) {
+	p.lines(&d.Head, blockOfLines{lo, open, body, hi, begins, aClaim, formOf((*Claim)(nil))}, func(lo, hi int) {
 		if c := read(p, p.grammar.claim, lo, hi); c != nil {
 			d.Claims = append(d.Claims, c)
 			return
@@ -101,7 +101,7 @@ func (p *parser) beginsLine(i, depth int) bool {
 	case "given", "allow", "deny":
 		return prev.Value != "@" && prev.Value != "."
 	}
-	return false
+	return p.firstOnLine(i) && p.next(i).Value == "->" && !p.goesOn(i-1)
 }
 
 // line reads one line into d.
@@ -115,6 +115,11 @@ func (p *parser) line(d *Test, lo, hi int) {
 		if t := p.nameAfter(lo, hi); IsName(t) {
 			d.Givens = append(d.Givens, &Given{Node: Node{Tokens: p.toks[lo:hi]}, Name: &t})
 		}
+		d.Broken = true
+		return
+	}
+	if p.next(lo).Value == "->" {
+		p.expected(lo, aTestLine, formOf((*Line)(nil)))
 		d.Broken = true
 		return
 	}
