@@ -35,7 +35,7 @@ below it, by every verb.`,
 
 // report writes the diagnostics and a last line; its error is the exit code.
 func (set *policies) report(s streams, f format, last string) error {
-	if err := writeDiagnostics(s.out, f, set.list, set.files); err != nil {
+	if err := writeDiagnostics(s.out, f, set.list, set.texts); err != nil {
 		return err
 	}
 	if f == human {

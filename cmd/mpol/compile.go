@@ -50,7 +50,7 @@ the machine. What no node enforces yet is an error.`,
 			p, set.list = compiled, slices.Concat(set.list, list, enforceable.Check(set.module))
 			set.list.Sort(set.module.Files)
 		}
-		if err := writeDiagnostics(s.err, *f, set.list, set.files); err != nil {
+		if err := writeDiagnostics(s.err, *f, set.list, set.texts); err != nil {
 			return err
 		}
 		if set.list.HasErrors() {
