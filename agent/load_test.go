@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +81,30 @@ func TestLoadGuardrails(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLoadExpired loads what has expired, and what has no date where it names one, and reports both.
+func TestLoadExpired(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "p.mpol")
+	text := "package p\n\ndefault deny\n\n@expires(\"2001-01-01\")\nworkload web = app = \"web\"\n\n" +
+		"@owner(\"net\") @expires(\"soon\")\npolicy web for web {\n  ingress none\n  egress none\n}\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l := loader{cfg: &config.Config{Policies: []string{file}}}
+	p, list, err := l.load(t.Context(), program.Inventory{})
+	if err != nil || p == nil {
+		t.Fatalf("load = %v, %v, want a program", p, err)
+	}
+	var got []string
+	for _, d := range list {
+		got = append(got, fmt.Sprintf("%s %s %d", d.Severity, d.Code, d.Span.Start.Line))
+	}
+	for _, want := range []string{"warning expired 5", "warning bad-date 8"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("load reports %q, want %q among them", got, want)
+		}
 	}
 }
 
