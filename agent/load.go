@@ -83,6 +83,7 @@ func (l *loader) load(ctx context.Context, inv program.Inventory) (*program.Prog
 	if module == nil {
 		return nil, nil, newPolicyError(list, files)
 	}
+	l.compiler.Limits = l.cfg.Listen.Limits()
 	p, found := l.compiler.Compile(module, inv)
 	list = slices.Concat(list, enforceable.Check(module), found)
 	if list.HasErrors() {

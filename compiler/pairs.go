@@ -18,6 +18,7 @@ type pairs struct {
 	crowds [2]*crowds // as clients and as servers
 	found  map[program.ProfileRow]*profileUse
 	mixed  map[[2]program.Verdict]bool // halves that have been reported
+	full   bool                        // there are more rows than a node holds
 }
 
 // profileUse is what a row leads to. Local holds while every server of the row is behind a device.
@@ -26,8 +27,8 @@ type profileUse struct {
 	local bool
 }
 
-// findRows finds every row.
-func (c *compilation) findRows() map[program.ProfileRow]*profileUse {
+// findRows finds every row. It returns false as soon as there are more than a node holds.
+func (c *compilation) findRows() (rows map[program.ProfileRow]*profileUse, fit bool) {
 	p := &pairs{compilation: c, found: make(map[program.ProfileRow]*profileUse), mixed: make(map[[2]program.Verdict]bool)}
 	for d := range p.crowds {
 		p.crowds[d] = gather(c.space, program.Direction(d))
@@ -37,8 +38,11 @@ func (c *compilation) findRows() map[program.ProfileRow]*profileUse {
 			p.here(s)
 			p.outside(s)
 		}
+		if p.full {
+			break
+		}
 	}
-	return p.found
+	return p.found, !p.full
 }
 
 // meeting is a client and a server, which are crowds of this node or, nil, somebody else's. The
@@ -151,6 +155,9 @@ func (p *pairs) add(m meeting, ports []uint16) {
 		row.Ingress, ingress = s.number, &s.classes[m.ingressClass]
 	}
 	for _, row.Port = range ports {
+		if p.full {
+			return
+		}
 		out, in := p.says(m.client, egress, row.Port), p.says(m.server, ingress, row.Port)
 		if names != nil {
 			v := lookup(names.entries, program.ProtoTCP, row.Port)
@@ -161,6 +168,7 @@ func (p *pairs) add(m meeting, ports []uint16) {
 		}
 		if kind := p.redirects(out, in); kind != program.L7None {
 			if p.found[row] == nil {
+				p.full = len(p.found) == p.limits.ProfileRows
 				p.found[row] = &profileUse{kind: kind, local: true}
 			}
 			p.found[row].local = p.found[row].local && m.server != nil && !m.server.looped

@@ -15,7 +15,8 @@ func newCheck(s streams) *cobra.Command {
 		Use:   "check PATH...",
 		Short: "Report every mistake in policies",
 		Long: `Check reads .mpol files, folders of them, or the standard input (-), and reports every mistake:
-of the text, of what it means, and against the guardrails. It judges no test: mpol test does.
+of the text, of what it means, and against the guardrails. It judges no test: mpol test does. Nor does it
+ask whether a node has room for them: mpol compile does, for the inventory of a node.
 
 What a file .mpolignore in a folder names, a pattern a line, is left out of that folder and of those
 below it, by every verb.`,
