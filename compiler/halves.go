@@ -9,7 +9,7 @@ import (
 )
 
 // profile makes the profile of a row.
-func (c *compilation) profile(row program.ProfileRow, use *profileUse) *program.Profile {
+func (c *compilation) profile(row program.ProfileRow, use profileUse) *program.Profile {
 	p := &program.Profile{
 		Key: c.profileKey(row, use), Kind: use.kind, Port: row.Port, Looped: row.Looped, Local: use.local,
 	}

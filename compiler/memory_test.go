@@ -37,6 +37,7 @@ type townFile struct {
 func newTown(t *rapid.T) *town {
 	m := drawModule(t)
 	w := &town{tiers: m.Tiers, fallback: m.Default.Action, inv: universe()}
+	w.inv.Workloads[0].Addresses = addrs("10.0.0.1", "198.51.100.20", "fd00::1")
 	for range rapid.IntRange(1, 3).Draw(t, "files") {
 		w.addFile(t)
 	}
@@ -48,11 +49,37 @@ func (w *town) addFile(t *rapid.T) {
 	f := &townFile{name: fmt.Sprintf("%c%d.mpol", 'a'+rapid.IntRange(0, 25).Draw(t, "name"), w.made)}
 	for i, p := range drawModule(t).Policies {
 		p.Name = fmt.Sprintf("t%d.p%d", w.made, i)
+		if s := drawPeer(t); s.Kind == program.PeerSelector {
+			p.Subject = program.Subject{Selector: s.Selector}
+		}
+		for _, b := range []*check.Block{p.Egress, p.Ingress} {
+			if b != nil && rapid.Bool().Draw(t, "requests") {
+				b.Rules = append(b.Rules, w.requests(t))
+			}
+		}
 		f.policies = append(f.policies, p)
 	}
 	w.files = append(w.files, f)
 	slices.SortFunc(w.files, func(a, b *townFile) int { return cmpString(a.name, b.name) })
 	f.read(0)
+}
+
+// requests draws a rule that hands flows to the proxy of requests, at ports that others have too: with
+// two of them, both halves of a flow ask something.
+func (w *town) requests(t *rapid.T) *check.Rule {
+	w.made++
+	r := &check.Rule{Label: fmt.Sprintf("requests%d", w.made), Action: program.Allow, L4: []program.L4{tcp(80, 80)}}
+	r.Peers.Include = []program.Peer{rapid.SampledFrom([]program.Peer{
+		{Kind: program.PeerAny},
+		{Kind: program.PeerWorkloads},
+		{Kind: program.PeerSame, Key: "app"},
+		{Kind: program.PeerSelector, Selector: &program.Selector{Op: program.OpIn, Key: "app", Values: []string{"a"}}},
+		{Kind: program.PeerSelector, Selector: &program.Selector{Op: program.OpIn, Key: "app", Values: []string{"b"}}},
+	}).Draw(t, "peer")}
+	if r.L7 = drawRequests(t); rapid.IntRange(0, 3).Draw(t, "tls") == 0 {
+		r.L7 = &program.L7{Kind: program.L7TLS, SNI: []program.NamePattern{"a.example.com"}}
+	}
+	return r
 }
 
 func cmpString(a, b string) int {
@@ -143,6 +170,11 @@ func edits() map[string]func(*town, *rapid.T) {
 			b.Rules = append(b.Rules, drawRule(t, d, fmt.Sprintf("new%d", w.made), false))
 			f.read(0)
 		},
+		"requests": func(w *town, t *rapid.T) {
+			f, b, _ := w.block(t)
+			b.Rules = append(b.Rules, w.requests(t))
+			f.read(0)
+		},
 		"rule removed": func(w *town, t *rapid.T) {
 			f, b, _ := w.block(t)
 			if len(b.Rules) > 0 {
@@ -217,8 +249,10 @@ func edits() map[string]func(*town, *rapid.T) {
 			} else {
 				like.Addresses = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(w.made % 2), byte(20 + w.made)})}
 			}
-			if like.Interface != "" {
+			if like.Interface != "" && rapid.Bool().Draw(t, "here") {
 				like.Interface = "veth-" + like.Name
+			} else {
+				like.Interface = ""
 			}
 			w.put(like)
 		},
@@ -237,6 +271,24 @@ func edits() map[string]func(*town, *rapid.T) {
 			w.made++
 			if x := w.workload(t); x.Cgroup == "" {
 				x.Addresses = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(w.made % 2), byte(20 + w.made)})}
+			}
+		},
+		"address added": func(w *town, t *rapid.T) {
+			w.made++
+			if x := w.workload(t); x.Cgroup == "" {
+				x.Addresses = append(slices.Clip(x.Addresses), netip.AddrFrom4([4]byte{198, 51, 100, byte(20 + w.made)}))
+			}
+		},
+		"workload divided": func(w *town, t *rapid.T) {
+			w.made++
+			if x := w.workload(t); len(x.Addresses) > 1 {
+				half := *x
+				half.Name, half.Addresses = fmt.Sprintf("%s%d", x.Name, w.made), x.Addresses[1:]
+				if half.Interface != "" {
+					half.Interface = "veth-" + half.Name
+				}
+				x.Addresses = x.Addresses[:1]
+				w.put(half)
 			}
 		},
 		"workload goes elsewhere": func(w *town, t *rapid.T) {
@@ -269,25 +321,20 @@ func (w *town) put(x program.Workload) {
 func TestMemory(t *testing.T) {
 	kinds := edits()
 	names := slices.Sorted(maps.Keys(kinds))
-	wanted := []string{"shared rules", "error", "within limits"}
-	for _, code := range limitCodes() {
-		wanted = append(wanted, string(code), "after "+string(code))
-	}
+	wanted := []string{"shared rules", "error"}
 	for _, name := range names {
 		wanted = append(wanted, "after "+name)
 	}
 	seen := tally{}
 	seen.cover(t, wanted, func(t *rapid.T) {
-		memory := compiler.Memory{Limits: drawLimits(t)}
+		var memory compiler.Memory
 		var last *program.Program
 		var hash string
-		var over diag.Code // of the last run
 		w := newTown(t)
 		for range rapid.IntRange(2, 8).Draw(t, "steps") {
 			m := w.module()
 			got, gotDiags := memory.Compile(m, w.inv)
-			fresh := compiler.Memory{Limits: memory.Limits}
-			want, wantDiags := fresh.Compile(m, w.inv)
+			want, wantDiags := compiler.Compile(m, w.inv)
 			if diff := gocmp.Diff(wantDiags, gotDiags); diff != "" {
 				t.Fatalf("diagnostics (-want +got):\n%s", diff)
 			}
@@ -302,22 +349,7 @@ func TestMemory(t *testing.T) {
 			}
 			if got == nil {
 				seen["error"]++
-				over = ""
-				for _, d := range gotDiags {
-					if slices.Contains(limitCodes(), d.Code) {
-						over = d.Code
-						seen[string(over)]++
-					}
-				}
 			} else {
-				if memory.Limits != (program.Limits{}) {
-					withinLimits(t, got, memory.Limits.OfNode())
-					seen["within limits"]++
-				}
-				if over != "" {
-					seen["after "+string(over)]++
-				}
-				over = ""
 				if last != nil && len(got.Rules.Policies) > 0 && len(last.Rules.Policies) > 0 && &got.Rules.Policies[0] == &last.Rules.Policies[0] {
 					seen["shared rules"]++
 				}

@@ -16,9 +16,12 @@ import (
 type pairs struct {
 	*compilation
 	crowds [2]*crowds // as clients and as servers
-	found  map[program.ProfileRow]*profileUse
-	mixed  map[[2]program.Verdict]bool // halves that have been reported
-	full   bool                        // there are more rows than a node holds
+	// Of the table that is looked at: rows, the halves that do not go together, as they were found, and the
+	// tables of the other ends that were asked.
+	found map[program.ProfileRow]*profileUse
+	mixed []halves
+	clash map[halves]bool // the mixed
+	met   map[*scope]bool
 }
 
 // profileUse is what a row leads to. Local holds while every server of the row is behind a device.
@@ -27,23 +30,8 @@ type profileUse struct {
 	local bool
 }
 
-// findRows finds every row. It returns false as soon as there are more than a node holds.
-func (c *compilation) findRows() (rows map[program.ProfileRow]*profileUse, fit bool) {
-	p := &pairs{compilation: c, found: make(map[program.ProfileRow]*profileUse), mixed: make(map[[2]program.Verdict]bool)}
-	for d := range p.crowds {
-		p.crowds[d] = gather(c.space, program.Direction(d))
-	}
-	for _, s := range c.scopes {
-		if slices.ContainsFunc(s.classes, func(cl class) bool { return len(cl.requests) > 0 }) {
-			p.here(s)
-			p.outside(s)
-		}
-		if p.full {
-			break
-		}
-	}
-	return p.found, !p.full
-}
+// halves are the verdicts of the two halves of a flow.
+type halves struct{ egress, ingress program.Verdict }
 
 // meeting is a client and a server, which are crowds of this node or, nil, somebody else's. The
 // classes are -1 where there is none.
@@ -55,6 +43,7 @@ type meeting struct {
 // here adds the rows of what a table asks of the other ends of this node.
 func (p *pairs) here(s *scope) {
 	for _, there := range p.asked(s) {
+		p.met[there.crowd.scope] = true
 		for _, subjects := range p.crowds[s.direction].of[s] {
 			if subjects.v4 != there.crowd.v4 {
 				continue
@@ -155,9 +144,6 @@ func (p *pairs) add(m meeting, ports []uint16) {
 		row.Ingress, ingress = s.number, &s.classes[m.ingressClass]
 	}
 	for _, row.Port = range ports {
-		if p.full {
-			return
-		}
 		out, in := p.says(m.client, egress, row.Port), p.says(m.server, ingress, row.Port)
 		if names != nil {
 			v := lookup(names.entries, program.ProtoTCP, row.Port)
@@ -168,7 +154,6 @@ func (p *pairs) add(m meeting, ports []uint16) {
 		}
 		if kind := p.redirects(out, in); kind != program.L7None {
 			if p.found[row] == nil {
-				p.full = len(p.found) == p.limits.ProfileRows
 				p.found[row] = &profileUse{kind: kind, local: true}
 			}
 			p.found[row].local = p.found[row].local && m.server != nil && !m.server.looped
@@ -193,9 +178,8 @@ func (p *pairs) redirects(egress, ingress program.Verdict) program.L7Kind {
 	switch {
 	case !egress.Allow || !ingress.Allow:
 	case egress.L7 != program.L7None && ingress.L7 != program.L7None && egress.L7 != ingress.L7:
-		if halves := [2]program.Verdict{egress, ingress}; !p.mixed[halves] {
-			p.mixed[halves] = true
-			p.halvesMixed(egress, ingress)
+		if h := (halves{egress, ingress}); !p.clash[h] {
+			p.clash[h], p.mixed = true, append(p.mixed, h)
 		}
 	case kind == program.L7HTTP || kind == program.L7TLS:
 		return kind

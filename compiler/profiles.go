@@ -13,15 +13,7 @@ import (
 
 // lowerProfiles makes the profiles and the rows that lead to them.
 func (c *compilation) lowerProfiles() {
-	rows, fit := c.findRows()
-	if !fit {
-		c.limitProfiles(rows, c.limits.ProfileRows, "pairs of classes and ports whose requests are judged", "judge requests at fewer ports or of fewer peers")
-		return
-	}
-	if !c.numberProfiles(rows) {
-		c.limitProfiles(rows, c.limits.Profiles, "profiles of the L7 proxy",
-			"judge requests at fewer ports or of fewer peers, or set listen.l7_first and l7_last of the agent's configuration to a wider range: each profile takes two ports")
-	}
+	c.numberProfiles(c.findRows())
 }
 
 func compareBool(a, b bool) int { return cmp.Compare(bit(a), bit(b)) }
@@ -73,8 +65,8 @@ type between struct {
 	profileUse
 }
 
-func (c *compilation) between(row program.ProfileRow, use *profileUse) between {
-	b := between{port: row.Port, looped: row.Looped, profileUse: *use}
+func (c *compilation) between(row program.ProfileRow, use profileUse) between {
+	b := between{port: row.Port, looped: row.Looped, profileUse: use}
 	if row.Egress >= 0 {
 		b.egress = c.scopes[row.Egress]
 		b.egressClass = b.egress.classes[row.EgressClass].key
@@ -89,9 +81,8 @@ func (c *compilation) between(row program.ProfileRow, use *profileUse) between {
 	return b
 }
 
-// numberProfiles makes the profile of each row, or finds it as it was made before, and sorts both. It
-// returns false as soon as there are more profiles than a node holds.
-func (c *compilation) numberProfiles(found map[program.ProfileRow]*profileUse) bool {
+// numberProfiles makes the profile of each row, or finds it as it was made before, and sorts both.
+func (c *compilation) numberProfiles(found map[program.ProfileRow]profileUse) {
 	made := make(map[between]*program.Profile, len(found))
 	byKey := make(map[string]*program.Profile, len(found))
 	lead := make([]*program.Profile, 0, len(found)) // to them, the rows
@@ -102,9 +93,7 @@ func (c *compilation) numberProfiles(found map[program.ProfileRow]*profileUse) b
 		if p == nil {
 			p = c.profile(row, use)
 		}
-		if made[b], byKey[p.Key] = p, p; len(byKey) > c.limits.Profiles {
-			return false
-		}
+		made[b], byKey[p.Key] = p, p
 		rows, lead = append(rows, row), append(lead, p)
 	}
 	c.profiles = made
@@ -124,13 +113,12 @@ func (c *compilation) numberProfiles(found map[program.ProfileRow]*profileUse) b
 		)
 	})
 	c.tables.ProfileRows = rows
-	return true
 }
 
 // profileKey names a profile by its kind, port and way, and by the hash of the lineages and classes
 // on both sides and of the name peers that have a say at the port: a name set without any leads where
 // no name does.
-func (c *compilation) profileKey(row program.ProfileRow, use *profileUse) string {
+func (c *compilation) profileKey(row program.ProfileRow, use profileUse) string {
 	way := "device"
 	if row.Looped {
 		way = "looped"

@@ -14,14 +14,14 @@ import (
 	"mpol/lang/diag"
 )
 
-// Ranks, of 8 bits: four for each tier, the strongest first, then what no tier decides.
+// Ranks: four for each tier, the strongest first, then what no tier decides.
 const (
 	rankDeny      = 0
 	rankAllow     = 1
 	rankTierEnd   = 3
 	ranksATier    = 4
-	rankUngranted = program.MaxTiers*ranksATier + 2
-	rankDefault   = rankUngranted + 1
+	rankUngranted = 254
+	rankDefault   = 255
 )
 
 const (
@@ -55,15 +55,16 @@ type scope struct {
 	classes []class // the first is that of strangers
 	names   int     // classes from here on are those of name sets
 	members []member
-	spent   budget // by the classes and members that were made
 	table   program.Table
 	ranged  bool      // the table speaks of ranges of addresses
 	diags   diag.List // of the lowering
 	number  int       // of the table
 
-	// lowered and placed are the runs in which the table and its members were made, used the last that
-	// needed it.
-	lowered, placed, used int
+	ways ways // from or to the subjects
+
+	// lowered and placed are the runs in which the table and its members were made, settled the one in
+	// which a kin came or went, used the last that needed it.
+	lowered, placed, settled, used int
 }
 
 // scopeTier is a tier that can be reached.
@@ -105,7 +106,6 @@ type class struct {
 	names    []int  // indexes into scope.peers
 	entries  []program.Entry
 	requests []uint16 // ports at which an entry has an L7 kind of requests
-	spent    budget
 }
 
 // newScope collects the tiers of some policies, all of which can be reached, for subjects with the

@@ -26,15 +26,13 @@ type space struct {
 	keys       []program.Identity
 	addresses  []program.Address
 	sockets    []program.Socket
-	// exact and wide are how many addresses are single and how many are not; asSockets is how many
-	// sockets there are, or would be if they were not too many.
-	exact, wide, asSockets int
 
 	*index                  // nil until it is asked for
 	asked  int              // how often members were looked for
 	lists  map[string]*list // by text
-	// renumbered and moved are the runs in which identities and addresses changed last.
-	renumbered, moved int
+	// renumbered, moved and peopled are the runs in which it changed last which identities there are, which
+	// addresses, and which people have them.
+	renumbered, moved, peopled int
 }
 
 // row is an address of a workload, which is of an identity.
@@ -56,6 +54,7 @@ type identity struct {
 	// somebody else.
 	ends    [2]end
 	outside bool
+	seen    people // of the last update
 
 	index int // among the identities of the program
 	run   int // the last in which an address was its own
@@ -78,6 +77,21 @@ func (id *identity) add(r *resident) {
 	e.alone = e.who == r
 }
 
+// people is who has an identity, as far as it matters whose flows are judged.
+type people struct {
+	who     [2]*resident
+	alone   [2]bool
+	outside bool
+}
+
+func (id *identity) people() people {
+	p := people{outside: id.outside}
+	for way, e := range id.ends {
+		p.who[way], p.alone[way] = e.who, e.alone
+	}
+	return p
+}
+
 func newSpace() *space {
 	return &space{
 		kins: make(map[string]*kin), known: make(map[string]*identity), lists: make(map[string]*list),
@@ -95,9 +109,8 @@ func identical[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// update makes the space that of some prefixes, which cut it, and an inventory, with no more sockets
-// than given. The run is numbered.
-func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, sockets, run int) {
+// update makes the space that of some prefixes, which cut it, and an inventory. The run is numbered.
+func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, run int) {
 	recut := s.cells == nil || !slices.Equal(cuts, s.prefixes)
 	if recut {
 		s.cells, s.index = newCells(cuts), nil
@@ -121,9 +134,20 @@ func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, sockets, run
 	for i := range s.rows {
 		s.rows[i].id.add(s.rows[i].who)
 	}
-	seen := s.hostWorkloads(shared, sockets)
-	s.number(run, shared, seen)
-	s.write(shared, seen)
+	sockets := s.hostWorkloads(shared)
+	s.number(run, shared, sockets)
+	s.people(run)
+	s.write(shared, sockets)
+}
+
+// people finds out whether other people are there.
+func (s *space) people(run int) {
+	s.peopled = max(s.peopled, s.renumbered)
+	for _, id := range s.identities {
+		if now := id.people(); now != id.seen {
+			id.seen, s.peopled = now, run
+		}
+	}
 }
 
 // shared returns the addresses of nobody's own: of the node and, where neither it nor a workload has
@@ -189,9 +213,8 @@ type socket struct {
 	id  *identity
 }
 
-// hostWorkloads gives each host workload an identity in every cell that holds a node address, none if
-// they would be more than most.
-func (s *space) hostWorkloads(shared []row, most int) []socket {
+// hostWorkloads gives each host workload an identity in every cell that holds a node address.
+func (s *space) hostWorkloads(shared []row) []socket {
 	var cells []int
 	for _, r := range shared {
 		if r.id.owner == host {
@@ -200,13 +223,6 @@ func (s *space) hostWorkloads(shared []row, most int) []socket {
 	}
 	slices.Sort(cells)
 	cells = slices.Compact(cells)
-	s.asSockets = 0
-	for _, w := range s.residents {
-		s.asSockets += bit(w.Cgroup != "") * len(cells)
-	}
-	if s.asSockets > most {
-		return nil
-	}
 	var out []socket
 	for _, w := range s.residents {
 		if w.Cgroup == "" {
@@ -270,15 +286,13 @@ func (s *space) number(run int, shared []row, sockets []socket) {
 
 // write makes what the program says of addresses and sockets.
 func (s *space) write(shared []row, sockets []socket) {
-	s.addresses, s.exact, s.wide = make([]program.Address, 0, len(s.rows)+len(shared)), 0, 0
+	s.addresses = make([]program.Address, 0, len(s.rows)+len(shared))
 	for _, r := range merged(s.rows, shared, compareRows) {
 		a := program.Address{Prefix: r.prefix, Identity: r.id.index, Cell: r.id.cell, Owned: r.id.owner != world, Node: r.id.owner == host}
 		if r.who != nil && r.who.Interface != "" {
 			a.Workload = r.who.Name
 		}
 		s.addresses = append(s.addresses, a)
-		single := bit(a.Prefix.IsSingleIP())
-		s.exact, s.wide = s.exact+single, s.wide+1-single
 	}
 	s.sockets = make([]program.Socket, len(sockets))
 	for i, k := range sockets {
@@ -297,20 +311,4 @@ func merged[T any](a, b []T, compare func(T, T) int) []T {
 		}
 	}
 	return append(append(out, a...), b...)
-}
-
-// local returns how many workloads are of this node.
-func (s *space) local() (n int) {
-	for _, r := range s.residents {
-		n += bit(r.Local())
-	}
-	return n
-}
-
-// singles returns how many cells are single addresses.
-func (s *space) singles() (n int) {
-	for _, p := range s.prefixes {
-		n += bit(p.IsSingleIP())
-	}
-	return n
 }

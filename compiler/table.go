@@ -5,19 +5,25 @@ package compiler
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
 	"mpol/compiler/program"
+	"mpol/lang/diag"
 )
 
-// lowerSubjects makes the tables that local workloads need and binds the workloads to them. It ends,
-// and returns false, as soon as that is more than a node holds.
-func (c *compilation) lowerSubjects() bool {
+// lowerSubjects makes the tables that local workloads need and binds the workloads to them.
+func (c *compilation) lowerSubjects() {
 	c.findScopes()
-	if !c.lowerScopes() {
-		return false
+	for i, s := range c.scopes {
+		s.number = i
+		if c.stale(s) {
+			c.lowerScope(s)
+		}
+		c.diags = append(c.diags, s.diags...)
 	}
 	c.writeMembers()
 	c.tables.Tables = make([]program.Table, len(c.scopes))
@@ -32,36 +38,6 @@ func (c *compilation) lowerSubjects() bool {
 			})
 		}
 	}
-	c.forget()
-	return true
-}
-
-// lowerScopes makes the tables that are not as they should be, until they are more than a node holds.
-func (c *compilation) lowerScopes() bool {
-	var spent budget
-	for i, s := range c.scopes {
-		s.number = i
-		if c.stale(s) {
-			c.lowerScope(s)
-		}
-		c.diags = append(c.diags, s.diags...)
-		if spent.add(s.spent); !spent.within(&c.limits) {
-			c.limitTables(spent, c.scopes[:i+1])
-			c.putOff(c.scopes[i+1:])
-			return false
-		}
-	}
-	return true
-}
-
-// putOff leaves scopes to another run.
-func (c *compilation) putOff(rest []*scope) {
-	for _, s := range rest {
-		for _, l := range s.found {
-			l.used = c.run
-		}
-	}
-	c.scopes = slices.DeleteFunc(c.scopes, func(s *scope) bool { return s.lowered == 0 })
 	c.forget()
 }
 
@@ -86,7 +62,7 @@ func (c *compilation) govern(k *kin, came []*scope) []*scope {
 	k.run = c.run
 	for d := range k.scopes {
 		if !k.known {
-			k.scopes[d] = c.scope(&c.rules, k.labels, program.Direction(d))
+			c.settle(k, program.Direction(d))
 		}
 		if s := k.scopes[d]; s != nil && s.used != c.run {
 			s.used = c.run
@@ -97,6 +73,22 @@ func (c *compilation) govern(k *kin, came []*scope) []*scope {
 	}
 	k.known = true
 	return came
+}
+
+// settle finds the scope of a kin in a direction.
+func (c *compilation) settle(k *kin, d program.Direction) {
+	old, now := k.scopes[d], c.scope(&c.rules, k.labels, d)
+	if old == now {
+		return
+	}
+	k.scopes[d] = now
+	for _, s := range []*scope{old, now} {
+		if s == nil {
+			c.ungoverned = c.run
+		} else {
+			s.settled = c.run
+		}
+	}
 }
 
 // table is the number of the table that judges a kin, -1 for none.
@@ -137,15 +129,16 @@ func (c *compilation) stale(s *scope) bool {
 
 // lowerScope fills in the table of s but for its members.
 func (c *compilation) lowerScope(s *scope) {
-	s.lowered, s.ranged, s.diags, s.spent, s.classes, s.members = c.run, false, nil, budget{}, nil, nil
+	s.lowered, s.ranged, s.diags = c.run, false, nil
 	s.table = program.Table{Key: s.key, Lineage: s.lineage, Direction: s.direction}
-	if len(s.rules) > c.limits.Rules {
-		s.tooManyRules(c.limits.Rules)
-		return
+	if len(s.rules) > math.MaxUint16 {
+		s.diags.Add(diag.Diagnostic{
+			Code: CodeTooMany, Span: s.rules[len(s.rules)-1].place().span,
+			Summary: fmt.Sprintf("%d rules speak of one workload, and there may be 65,535", len(s.rules)),
+		})
 	}
-	if !s.classify(&c.limits) || !s.nameSets(&c.limits) {
-		return
-	}
+	s.classify()
+	s.nameSets()
 	for i := range s.classes {
 		cl := &s.classes[i]
 		s.table.Classes = append(s.table.Classes, program.Class{Key: cl.key, Names: i >= s.names, Entries: cl.entries})
@@ -184,16 +177,13 @@ type member struct {
 }
 
 // classify folds the identities that the lists of peers do not tell apart. Who is of no list's others
-// is like a stranger. It returns false as soon as that is more than a node holds.
-func (s *scope) classify(limits *program.Limits) bool {
+// is like a stranger.
+func (s *scope) classify() {
 	unlike := make(map[*identity][]int) // the lists that say something else of an identity
 	for j, l := range s.found {
 		for _, id := range l.others {
 			unlike[id] = append(unlike[id], j)
 		}
-	}
-	if s.spent.members = len(unlike); !s.spent.within(limits) {
-		return false
 	}
 	if s.made == nil {
 		s.made = make(map[string]*class)
@@ -217,14 +207,10 @@ func (s *scope) classify(limits *program.Limits) bool {
 		byKey[of[id].key] = of[id]
 	}
 	number := make(map[*class]int)
-	if !s.spend(first, limits) {
-		return false
-	}
+	s.classes = []class{*first}
 	for _, k := range sortedKeys(byKey) {
 		number[byKey[k]] = len(s.classes)
-		if !s.spend(byKey[k], limits) {
-			return false
-		}
+		s.classes = append(s.classes, *byKey[k])
 	}
 	s.names = len(s.classes)
 	s.members = make([]member, 0, len(of))
@@ -232,34 +218,23 @@ func (s *scope) classify(limits *program.Limits) bool {
 		s.members = append(s.members, member{id, number[cl]})
 	}
 	slices.SortFunc(s.members, func(a, b member) int { return byIndex(a.id, b.id) })
-	return true
 }
 
-// spend lowers a class, unless it is, and adds it. It returns false when the classes are more than a
-// node holds.
-func (s *scope) spend(cl *class, limits *program.Limits) bool {
-	if cl.entries == nil {
-		cl.lower(s)
-	}
-	s.classes = append(s.classes, *cl)
-	s.spent.add(cl.spent)
-	return s.spent.within(limits)
-}
-
-// newClass makes the class, not lowered, of whom some lists say something else than of strangers.
+// newClass makes the class of whom some lists say something else than of strangers.
 func (s *scope) newClass(unlike []int) *class {
 	cl := &class{holds: make([]bool, len(s.lists))}
 	for j, l := range s.found {
 		cl.holds[j] = l.strangers != slices.Contains(unlike, j)
 	}
 	cl.key = s.classKey(cl.holds)
+	cl.lower(s)
 	return cl
 }
 
 // lower fills in what s says of a class.
 func (cl *class) lower(s *scope) {
 	cl.entries = s.entries(cl)
-	cl.requests, cl.spent = requested(cl.entries), budgetOf(cl.entries)
+	cl.requests = requested(cl.entries)
 }
 
 // maxClassKey is the length from which a class key is cut short, with a hash of the whole.

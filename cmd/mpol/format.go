@@ -60,22 +60,8 @@ func (f *formatFlag) Type() string {
 	return strings.Join(words, "|")
 }
 
-// texts are those of files, by their names.
-type texts map[string][]byte
-
-func textsOf(files []source.File) texts {
-	ts := make(texts, len(files))
-	for _, f := range files {
-		ts[f.Name] = f.Text
-	}
-	return ts
-}
-
-// text returns that of a file, nil for one that was not read.
-func (ts texts) text(name string) []byte { return ts[name] }
-
 // writeDiagnostics writes list in a format; files give the lines that human shows.
-func writeDiagnostics(w io.Writer, f format, list diag.List, files texts) error {
+func writeDiagnostics(w io.Writer, f format, list diag.List, files []source.File) error {
 	switch f {
 	case asJSON:
 		return diag.WriteJSON(w, list)
@@ -84,7 +70,15 @@ func writeDiagnostics(w io.Writer, f format, list diag.List, files texts) error 
 	case github:
 		return diag.WriteGitHub(w, list)
 	}
-	return diag.WriteHuman(w, list, files.text, colorful(w))
+	text := func(name string) []byte {
+		for _, file := range files {
+			if file.Name == name {
+				return file.Text
+			}
+		}
+		return nil
+	}
+	return diag.WriteHuman(w, list, text, colorful(w))
 }
 
 // colorful reports whether w is a terminal whose user has not asked for plain text.

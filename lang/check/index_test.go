@@ -22,7 +22,7 @@ func checked(t *testing.T, text string) *checker {
 	}
 	memory := &Memory{}
 	files := []*lang.File{file}
-	memory.begin(files, Options{})
+	memory.begin(files, Options{}.Today)
 	c := newChecker(files, Options{}, memory)
 	c.module()
 	return c

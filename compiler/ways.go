@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compiler
+
+import (
+	"maps"
+	"slices"
+
+	"mpol/compiler/program"
+)
+
+// ways are what has been found of one table, in the run sought.
+type ways struct {
+	rows   []way
+	mixed  []halves // as they were found
+	met    []*scope // tables of the other ends, nil where there were some without
+	sought int
+}
+
+// way is a row between tables, which may get other numbers.
+type way struct {
+	program.ProfileRow
+	egress, ingress *scope // nil for none
+	profileUse
+}
+
+// findRows finds every row: those of a table again where something has changed on which they hang.
+func (c *compilation) findRows() map[program.ProfileRow]profileUse {
+	found, mixed := make(map[program.ProfileRow]profileUse), make(map[halves]bool)
+	var p *pairs
+	for _, s := range c.scopes {
+		if !c.knowsWays(s) {
+			if p == nil {
+				p = c.newPairs()
+			}
+			p.seek(s)
+		}
+		for i := range s.ways.rows {
+			found[s.ways.rows[i].numbered()] = s.ways.rows[i].profileUse // both its tables say the same
+		}
+		for _, h := range s.ways.mixed {
+			if !mixed[h] {
+				mixed[h] = true
+				c.halvesMixed(h.egress, h.ingress)
+			}
+		}
+	}
+	return found
+}
+
+// knowsWays reports whether what was found of s is still true. While the same people are there, every
+// identity stays in its class of every table: all that may change is who is judged by the table, and by
+// those of the other ends.
+func (c *compilation) knowsWays(s *scope) bool {
+	last := max(c.space.peopled, s.settled)
+	for _, t := range s.ways.met {
+		if t == nil {
+			last = max(last, c.ungoverned)
+		} else {
+			last = max(last, t.settled)
+		}
+	}
+	return last <= s.ways.sought
+}
+
+// numbered is the row with the numbers of the tables now.
+func (w *way) numbered() program.ProfileRow {
+	row := w.ProfileRow
+	if w.egress != nil {
+		row.Egress = w.egress.number
+	}
+	if w.ingress != nil {
+		row.Ingress = w.ingress.number
+	}
+	return row
+}
+
+// newPairs looks who is there.
+func (c *compilation) newPairs() *pairs {
+	p := &pairs{compilation: c}
+	for d := range p.crowds {
+		p.crowds[d] = gather(c.space, program.Direction(d))
+	}
+	return p
+}
+
+// seek finds the ways of s.
+func (p *pairs) seek(s *scope) {
+	s.ways = ways{sought: p.run}
+	if !slices.ContainsFunc(s.classes, func(cl class) bool { return len(cl.requests) > 0 }) {
+		return
+	}
+	p.found, p.met = make(map[program.ProfileRow]*profileUse), make(map[*scope]bool)
+	p.mixed, p.clash = nil, make(map[halves]bool)
+	p.here(s)
+	p.outside(s)
+	s.ways.rows = make([]way, 0, len(p.found))
+	for row, use := range p.found {
+		w := way{ProfileRow: row, profileUse: *use}
+		if row.Egress >= 0 {
+			w.egress = p.scopes[row.Egress]
+		}
+		if row.Ingress >= 0 {
+			w.ingress = p.scopes[row.Ingress]
+		}
+		s.ways.rows = append(s.ways.rows, w)
+	}
+	s.ways.mixed, s.ways.met = p.mixed, slices.Collect(maps.Keys(p.met))
+}
