@@ -212,15 +212,8 @@ func (j *judge) verdictText(v verdict.Verdict) string {
 }
 
 func (j *judge) halfText(h verdict.Half) string {
-	word := program.Deny.String()
-	if h.Allow {
-		word = program.Allow.String()
-	}
-	s := j.rules.Source(h.Rule)
-	if !h.Governed {
-		return fmt.Sprintf("%s by %s (%s), no policy speaks of it", word, s.Name, s)
-	}
-	return fmt.Sprintf("%s by %s (%s)", word, s.Name, s)
+	half := policytest.NewHalf(j.rules, h)
+	return fmt.Sprintf("%s (%s)", half, half.Source)
 }
 
 func (j *judge) endText(e verdict.End) string {

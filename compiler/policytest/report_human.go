@@ -68,7 +68,7 @@ func (r *Report) related(d program.Direction, h Half) diag.Related {
 		p := diag.Pos{Line: h.Source.Line, Column: h.Source.Column}
 		at = diag.Span{File: h.Source.File, Start: p, End: p}
 	}
-	return diag.Related{Span: at, Summary: fmt.Sprintf("%s: %s by %s", d, h.Verdict, h.Rule)}
+	return diag.Related{Span: at, Summary: fmt.Sprintf("%s: %s", d, h)}
 }
 
 // WriteHuman writes for a terminal each line that did not pass: what was expected and what came, the
@@ -103,7 +103,7 @@ func (r *Report) humanLine(b *strings.Builder, l *Line, color bool) error {
 		return err
 	}
 	for d, h := range l.halves() {
-		fmt.Fprintf(b, "  %s: %s: %s by %s\n", h.Source, d, h.Verdict, h.Rule)
+		fmt.Fprintf(b, "  %s: %s: %s\n", h.Source, d, h)
 		if at, ok := r.span(h.Source); ok {
 			b.WriteString(diag.Excerpt(r.Text(h.Source.File), at, color))
 		}

@@ -41,7 +41,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 			fmt.Fprintf(&b, "\n### %s\n\n%s\n\n", cell(l.Span.String()), fence(r.written(l.Span)))
 			fmt.Fprintf(&b, "%s\n\n", cell(l.Summary))
 			for d, h := range l.halves() {
-				fmt.Fprintf(&b, "- %s: %s by %s, %s\n", d, h.Verdict, cell(h.Rule), cell(h.Source.String()))
+				fmt.Fprintf(&b, "- %s: %s (%s)\n", d, cell(h.String()), cell(h.Source.String()))
 			}
 			for _, near := range l.Near {
 				fmt.Fprintf(&b, "- near: %s\n", cell(near))

@@ -74,7 +74,7 @@ func tapBlock(b *strings.Builder, l *Line) {
 	fmt.Fprintf(b, "  ---\n  message: %s\n  severity: %s\n", quote(l.Summary), l.Status)
 	fmt.Fprintf(b, "  at:\n    file: %s\n    line: %d\n", quote(l.Span.File), l.Span.Start.Line)
 	for name, h := range l.halves() {
-		fmt.Fprintf(b, "  %s: %s\n", name, quote(fmt.Sprintf("%s by %s (%s)", h.Verdict, h.Rule, h.Source)))
+		fmt.Fprintf(b, "  %s: %s\n", name, quote(fmt.Sprintf("%s (%s)", h, h.Source)))
 	}
 	for i, near := range l.Near {
 		if i == 0 {

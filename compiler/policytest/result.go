@@ -40,22 +40,34 @@ type Result struct {
 	Rules *program.Rules
 }
 
-// Half is one half of a verdict with its place.
+// Half is one half of a verdict with its place. The zero value is one that does not exist.
 type Half struct {
-	Verdict string // allow, deny, or empty
-	Rule    string // as "by" names it
-	Source  program.Source
+	Verdict  string // allow, deny, or empty
+	Rule     string // as "by" names it
+	Source   program.Source
+	Governed bool // some policy of a tier that does not pass speaks of the subject
 }
 
-// Half says where a half of Got comes from; it is empty for one that does not exist.
-func (r *Result) Half(d program.Direction) Half {
-	h := half(r.Got, d)
+// NewHalf says where a half of a verdict by rules comes from.
+func NewHalf(rules *program.Rules, h verdict.Half) Half {
 	if !h.Exists {
 		return Half{}
 	}
-	s := r.Rules.Source(h.Rule)
-	return Half{Verdict: word(h.Allow), Rule: s.Name, Source: s}
+	s := rules.Source(h.Rule)
+	return Half{Verdict: word(h.Allow), Rule: s.Name, Source: s, Governed: h.Governed}
 }
+
+// String says the verdict and by what, as every report does.
+func (h Half) String() string {
+	text := h.Verdict + " by " + h.Rule
+	if !h.Governed {
+		text += ", no policy speaks of it"
+	}
+	return text
+}
+
+// Half says where a half of Got comes from; it is empty for one that does not exist.
+func (r *Result) Half(d program.Direction) Half { return NewHalf(r.Rules, half(r.Got, d)) }
 
 // halves yields the halves of Got that exist, egress first.
 func (r *Result) halves() iter.Seq2[program.Direction, Half] {
