@@ -75,7 +75,7 @@ func (l *loader) load(ctx context.Context, inv program.Inventory) (*program.Prog
 		return nil, nil, err
 	}
 	module, list, err := l.policies.Read(ctx, files, policyset.Options{
-		Check: check.Options{Inventory: inv.Workloads}, Guard: guard.Options{Guardrails: rails},
+		Check: check.Options{Inventory: inv.Workloads, Today: time.Now(), Dates: diag.Warning}, Guard: guard.Options{Guardrails: rails},
 	})
 	if err != nil {
 		return nil, nil, err
@@ -83,8 +83,9 @@ func (l *loader) load(ctx context.Context, inv program.Inventory) (*program.Prog
 	if module == nil {
 		return nil, nil, newPolicyError(list, files)
 	}
+	l.compiler.Limits = l.cfg.Listen.Limits()
 	p, found := l.compiler.Compile(module, inv)
-	list = slices.Concat(list, enforceable.Check(module), found, check.Expired(module, time.Now()))
+	list = slices.Concat(list, enforceable.Check(module), found)
 	if list.HasErrors() {
 		return nil, nil, newPolicyError(list, files)
 	}

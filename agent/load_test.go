@@ -8,13 +8,16 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"mpol/agent/config"
+	"mpol/compiler"
 	"mpol/compiler/program"
+	"mpol/lang/diag"
 )
 
 // TestLoadGuardrails loads one policy with and without a guardrail of the configuration's.
@@ -80,6 +83,30 @@ func TestLoadGuardrails(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLoadExpired loads what has expired, and what has no date where it names one, and reports both.
+func TestLoadExpired(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "p.mpol")
+	text := "package p\n\ndefault deny\n\n@expires(\"2001-01-01\")\nworkload web = app = \"web\"\n\n" +
+		"@owner(\"net\") @expires(\"soon\")\npolicy web for web {\n  ingress none\n  egress none\n}\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l := loader{cfg: &config.Config{Policies: []string{file}}}
+	p, list, err := l.load(t.Context(), program.Inventory{})
+	if err != nil || p == nil {
+		t.Fatalf("load = %v, %v, want a program", p, err)
+	}
+	var got []string
+	for _, d := range list {
+		got = append(got, fmt.Sprintf("%s %s %d", d.Severity, d.Code, d.Span.Start.Line))
+	}
+	for _, want := range []string{"warning expired 5", "warning bad-date 8"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("load reports %q, want %q among them", got, want)
+		}
 	}
 }
 
@@ -185,4 +212,38 @@ func dump(t *testing.T, p *program.Program) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestLoadLimits refuses a program with more profiles than half the ports of the configuration.
+func TestLoadLimits(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "p.mpol")
+	text := "package p\n\ndefault deny\n\nworkload a = app = \"a\"\n\n@owner(\"net\")\npolicy a for a {\n" +
+		"  ingress { in: allow from world on tcp/80-82 http { GET \"/\" } }\n  egress none\n}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inv := program.Inventory{Workloads: []program.Workload{{
+		Name: "a", Labels: []program.Label{{Key: "app", Value: "a"}}, Interface: "a", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.7")},
+	}}}
+	l := loader{cfg: &config.Config{Policies: []string{file}}}
+	for _, tt := range []struct {
+		ports uint16
+		codes []diag.Code
+	}{{6, nil}, {5, []diag.Code{compiler.CodeLimitProfiles}}, {7, nil}} {
+		l.cfg.Listen = config.Listen{L7First: 15100, L7Last: 15100 + tt.ports - 1}
+		_, list, err := l.load(t.Context(), inv)
+		var refused *PolicyError
+		if errors.As(err, &refused) {
+			list = refused.Diagnostics
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		var codes []diag.Code
+		for _, d := range list {
+			codes = append(codes, d.Code)
+		}
+		if !slices.Equal(codes, tt.codes) {
+			t.Errorf("with %d ports: %v, want %v", tt.ports, list, tt.codes)
+		}
+	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The maps and the constants of the datapath. Sizes are defaults; the loader may set others. Every
- * map is pinned, so that the programs outlive the process that loaded them.
+ * map is pinned, so that the programs outlive the process that loaded them. What Go writes of policies
+ * has twice the room that compiler/program promises a program, since a switch has two side by side.
  */
 #ifndef MPOL_MAPS_H
 #define MPOL_MAPS_H
@@ -72,7 +73,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 32768);
 	__type(key, __u32);
 	__type(value, struct turn);
 } devices SEC(".maps");
@@ -81,7 +82,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 32768);
 	__type(key, __u64);
 	__type(value, struct turn);
 } cgroups SEC(".maps");
@@ -90,7 +91,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 32768);
+	__uint(max_entries, 65536);
 	__type(key, struct row_key);
 	__type(value, struct row);
 } rows SEC(".maps");

@@ -26,12 +26,16 @@ type compilation struct {
 	rules  program.Rules
 	ids    map[string]program.RuleID // by key, nil until it is asked for
 	diags  diag.List
+	limits program.Limits
 	tables program.Tables
 }
 
 // lower fills in c.tables as far as there is no error.
 func (c *compilation) lower() {
-	c.space.update(c.cutting.cuts(c.rules.Inventory.Resolvers), &c.rules.Inventory, c.run)
+	c.space.update(c.cutting.cuts(c.rules.Inventory.Resolvers), &c.rules.Inventory, c.limits.Sockets, c.run)
+	if !c.limitSpace() {
+		return
+	}
 	c.tables = program.Tables{
 		Identities: c.space.keys, Addresses: c.space.addresses, Sockets: c.space.sockets,
 		Profiles: []program.Profile{}, ProfileRows: []program.ProfileRow{},
@@ -39,7 +43,9 @@ func (c *compilation) lower() {
 	c.tables.Ungoverned = program.Verdict{
 		Allow: c.rules.Default == program.Allow, Rank: rankDefault, Rule: keyDefault,
 	}
-	c.lowerSubjects()
+	if !c.lowerSubjects() {
+		return
+	}
 	c.lint()
 	if c.diags.HasErrors() {
 		return

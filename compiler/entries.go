@@ -43,10 +43,6 @@ func (t term) l4() []program.L4 {
 	return t.L4
 }
 
-func (t term) contains(proto uint8, port uint16) bool {
-	return slices.ContainsFunc(t.l4(), func(l program.L4) bool { return l.Contains(proto, port) })
-}
-
 // segment is a range of ports of one protocol with one verdict.
 type segment struct {
 	first, last uint16
@@ -57,11 +53,10 @@ type segment struct {
 // every protocol; its wide entry has the verdict that most of its pieces have.
 func (s *scope) entries(cl *class) []program.Entry {
 	ts := s.terms(cl)
-	decide := func(proto uint8, port uint16) program.Verdict { return s.verdict(cl, ts, proto, port) }
-	rest := decide(noProto, 0)
+	rest := s.segments(cl, ts, noProto)[0].verdict
 	out := []program.Entry{{Last: 0xffff, Verdict: rest}}
 	for _, proto := range s.protocols(ts) {
-		segments := s.segments(ts, proto, decide)
+		segments := s.segments(cl, ts, proto)
 		wide := widest(segments, rest)
 		if len(segments) == 1 && wide == rest {
 			continue
@@ -97,27 +92,22 @@ func (s *scope) protocols(ts []term) []uint8 {
 }
 
 // segments cuts the ports of a protocol where a verdict may change and joins equal neighbours.
-func (s *scope) segments(ts []term, proto uint8, decide func(uint8, uint16) program.Verdict) []segment {
-	starts := []int{0}
-	cut := func(first, last uint16) { starts = append(starts, int(first), int(last)+1) }
-	for _, t := range ts {
-		for _, l := range t.l4() {
-			if !l.Any && l.Proto == proto {
-				cut(l.First, l.Last)
-			}
-		}
-	}
-	if s.proxied {
-		cut(portDNS, portDNS)
-	}
-	slices.Sort(starts)
-	starts = append(slices.Compact(starts), 0x10000)
+func (s *scope) segments(cl *class, ts []term, proto uint8) []segment {
+	edges := s.edges(ts, proto)
+	depth := make([]int, len(ts)) // how many ranges of a term there are around
+	var around []int              // terms with some, ascending
+	var covering []term           // those
 	var out []segment
-	for i, start := range starts {
-		if start > 0xffff {
-			break
+	for edges[0].at <= 0xffff {
+		start := edges[0].at
+		for ; edges[0].at == start; edges = edges[1:] {
+			around = edges[0].cross(depth, around)
 		}
-		g := segment{uint16(start), uint16(starts[i+1] - 1), decide(proto, uint16(start))}
+		covering = covering[:0]
+		for _, i := range around {
+			covering = append(covering, ts[i])
+		}
+		g := segment{uint16(start), uint16(edges[0].at - 1), s.verdict(cl, covering, proto, uint16(start))}
 		if n := len(out); n > 0 && out[n-1].verdict == g.verdict {
 			out[n-1].last = g.last
 			continue
@@ -125,6 +115,45 @@ func (s *scope) segments(ts []term, proto uint8, decide func(uint8, uint16) prog
 		out = append(out, g)
 	}
 	return out
+}
+
+// edge is where ranges of ports of a term begin, or where they have ended.
+type edge struct{ at, term, begin int }
+
+// edges are those of some terms in the ports of a protocol, sorted, with the ends of all ports.
+func (s *scope) edges(ts []term, proto uint8) []edge {
+	edges := []edge{{at: 0}, {at: 0x10000}}
+	for i, t := range ts {
+		for _, l := range t.l4() {
+			switch {
+			case l.Any:
+				edges = append(edges, edge{0, i, 1})
+			case l.Proto == proto:
+				edges = append(edges, edge{int(l.First), i, 1}, edge{int(l.Last) + 1, i, -1})
+			}
+		}
+	}
+	if s.proxied {
+		edges = append(edges, edge{at: portDNS}, edge{at: portDNS + 1})
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return cmp.Compare(a.at, b.at) })
+	return edges
+}
+
+// cross brings the depths of terms, and which are not 0, from one side of e to the other.
+func (e edge) cross(depth, around []int) []int {
+	if e.begin == 0 {
+		return around
+	}
+	before := depth[e.term]
+	depth[e.term] += e.begin
+	switch i, _ := slices.BinarySearch(around, e.term); {
+	case before == 0:
+		return slices.Insert(around, i, e.term)
+	case depth[e.term] == 0:
+		return slices.Delete(around, i, i+1)
+	}
+	return around
 }
 
 // widest returns the verdict with the most segments; of several rest if it is one, else the first.
@@ -142,15 +171,10 @@ func widest(segments []segment, rest program.Verdict) program.Verdict {
 	return best
 }
 
-// verdict dissolves the tiers for one protocol and port.
-func (s *scope) verdict(cl *class, ts []term, proto uint8, port uint16) program.Verdict {
-	var covering []term
+// verdict dissolves the tiers for the terms that cover a protocol and port.
+func (s *scope) verdict(cl *class, covering []term, proto uint8, port uint16) program.Verdict {
 	kinds := make(map[program.L7Kind]bool)
-	for _, t := range ts {
-		if !t.contains(proto, port) {
-			continue
-		}
-		covering = append(covering, t)
+	for _, t := range covering {
 		if t.L7 != nil && !t.implied {
 			kinds[t.L7.Kind] = true
 		}

@@ -25,8 +25,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// An archive holds policy.mpol and inventory.json, and what they give: program.txt, when there is
-// one, and diagnostics.txt.
+// An archive holds policy.mpol, inventory.json and perhaps limits.json, and what they give:
+// program.txt, when there is one, and diagnostics.txt.
 func TestGolden(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(paths) == 0 {
@@ -42,7 +42,7 @@ func TestGolden(t *testing.T) {
 			for _, f := range archive.Files {
 				input[f.Name] = f.Data
 			}
-			text, diags := compileText(t, input["policy.mpol"], input["inventory.json"])
+			text, diags := compileText(t, input["policy.mpol"], input["inventory.json"], input["limits.json"])
 			for name, got := range map[string][]byte{"program.txt": text, "diagnostics.txt": diags} {
 				if *update {
 					setFile(archive, name, got)
@@ -68,21 +68,27 @@ func setFile(a *txtar.Archive, name string, data []byte) {
 }
 
 func rank(name string) int {
-	return slices.Index([]string{"policy.mpol", "inventory.json", "diagnostics.txt", "program.txt"}, name)
+	return slices.Index([]string{"policy.mpol", "inventory.json", "limits.json", "diagnostics.txt", "program.txt"}, name)
 }
 
-func compileText(t *testing.T, policy, inventory []byte) (text, diagnostics []byte) {
+func compileText(t *testing.T, policy, inventory, limits []byte) (text, diagnostics []byte) {
 	t.Helper()
 	var inv program.Inventory
 	if err := json.Unmarshal(inventory, &inv); err != nil {
 		t.Fatalf("inventory.json: %v", err)
+	}
+	var memory compiler.Memory
+	if len(limits) > 0 {
+		if err := json.Unmarshal(limits, &memory.Limits); err != nil {
+			t.Fatalf("limits.json: %v", err)
+		}
 	}
 	file, diags := lang.Parse("policy.mpol", policy)
 	m, more := check.Check([]*lang.File{file}, check.Options{})
 	if m == nil {
 		t.Fatalf("the policy has errors: %v", append(diags, more...))
 	}
-	p, diags := compiler.Compile(m, inv)
+	p, diags := memory.Compile(m, inv)
 	var ds, out bytes.Buffer
 	if err := diag.WriteHuman(&ds, diags, func(string) []byte { return policy }, false); err != nil {
 		t.Fatal(err)

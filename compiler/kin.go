@@ -96,8 +96,10 @@ func (s *space) settle(came []*resident) {
 	}
 	s.rows = merged(stay, rows, compareRows)
 	clear(s.kins)
+	s.local = 0
 	for _, r := range s.residents {
 		s.kins[r.text] = r.kin
+		s.local += bit(r.Local())
 	}
 }
 

@@ -58,11 +58,29 @@ func (c *compilation) checkInventory() {
 	}
 }
 
-// checkTiers reports more tiers than verdicts can express.
+// checkTiers reports more tiers than verdicts can express, at the first declaration that is too many.
 func (c *compilation) checkTiers() {
-	if len(c.rules.Tiers) > (rankDefault-1)/ranksATier {
-		c.diags.Add(diag.Diagnostic{Code: CodeTooMany, Summary: fmt.Sprintf("%d tiers are more than 63", len(c.rules.Tiers))})
+	more := len(c.rules.Tiers) - program.MaxTiers
+	if more <= 0 {
+		return
 	}
+	d := diag.Diagnostic{
+		Code: CodeTooMany, Summary: fmt.Sprintf("%d tiers are more than %d", len(c.rules.Tiers), program.MaxTiers),
+		Help: "join tiers between which no policy passes on",
+	}
+	if declared := c.module.TierPlaces; more <= len(declared) {
+		d.Span = declared[len(declared)-more].Span
+	}
+	c.diags.Add(d)
+}
+
+// tooManyRules reports more rules of one table than verdicts can express, at the first that is too many.
+func (s *scope) tooManyRules(most int) {
+	s.diags.Add(diag.Diagnostic{
+		Code: CodeTooMany, Span: s.rules[most].place().span,
+		Summary: fmt.Sprintf("%s rules speak of one workload, and there may be %s", thousands(len(s.rules)), thousands(most)),
+		Help:    "join rules for the same ports in one with several peers, or let fewer policies select this workload",
+	})
 }
 
 // checkRule reports a rule that cannot be lowered.
@@ -94,9 +112,9 @@ func (p *policy) checkRule(r *program.Rule, d program.Direction) {
 		}
 		ports += int(l.Last) - int(l.First) + 1
 	}
-	if ports > maxL7Ports {
+	if ports > program.MaxL7Ports {
 		add(CodeL7Ports, rule.L4Span, "name the ports that are in use",
-			"%s over %d ports: each needs a listener, and there may be %d", r.L7.Kind, ports, maxL7Ports)
+			"%s over %s ports: each needs a listener, and there may be %s", r.L7.Kind, thousands(ports), thousands(program.MaxL7Ports))
 	}
 }
 

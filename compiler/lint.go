@@ -12,9 +12,6 @@ import (
 	"mpol/lang/diag"
 )
 
-// maxL7Ports bounds the ports of one rule with an L7 part: each may need a listener.
-const maxL7Ports = 1024
-
 // lint warns of rules that the DNS proxy, which owns port 53 of its subjects, leaves nothing of there.
 func (c *compilation) lint() {
 	seen := make(map[*check.Rule]bool)
@@ -48,17 +45,20 @@ func (c *compilation) find(key string) program.RuleID {
 }
 
 // span returns where a RuleID stands.
-func (c *compilation) span(id program.RuleID) diag.Span {
+func (c *compilation) span(id program.RuleID) diag.Span { return c.place(id).span }
+
+// place says where a RuleID stands.
+func (c *compilation) place(id program.RuleID) place {
 	behind, _ := slices.BinarySearchFunc(c.all, id, func(p *policy, id program.RuleID) int { return cmp.Compare(p.base, id) })
 	if behind > 0 {
 		if p := c.all[behind-1]; int(id-p.base) <= len(p.places) {
-			return p.place(id - p.base).span
+			return p.place(id - p.base)
 		}
 	}
 	if c.module.Default == nil {
-		return diag.Span{}
+		return place{}
 	}
-	return c.module.Default.Span
+	return place{span: c.module.Default.Span}
 }
 
 // halvesMixed reports two halves of one flow that ask for different kinds, so that it is denied. It

@@ -16,6 +16,9 @@ import (
 // they have in common with earlier ones, so that nobody may change a Program, or a Module or an
 // Inventory that was given to Compile.
 type Memory struct {
+	// Limits bound the programs. They stay the same from the first run on.
+	Limits program.Limits
+
 	run int // how many there were, with this one
 	resolution
 	cutting
@@ -30,6 +33,7 @@ type Memory struct {
 // Compile is the function Compile with what is remembered of earlier runs.
 func (m *Memory) Compile(module *check.Module, inv program.Inventory) (*program.Program, diag.List) {
 	c := m.begin(module, inv)
+	c.limits = m.Limits.OfNode()
 	c.checkInventory()
 	certain := !c.diags.HasErrors()
 	c.checkTiers()

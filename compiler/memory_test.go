@@ -321,20 +321,25 @@ func (w *town) put(x program.Workload) {
 func TestMemory(t *testing.T) {
 	kinds := edits()
 	names := slices.Sorted(maps.Keys(kinds))
-	wanted := []string{"shared rules", "error"}
+	wanted := []string{"shared rules", "error", "within limits"}
+	for _, code := range limitCodes() {
+		wanted = append(wanted, string(code), "after "+string(code))
+	}
 	for _, name := range names {
 		wanted = append(wanted, "after "+name)
 	}
 	seen := tally{}
 	seen.cover(t, wanted, func(t *rapid.T) {
-		var memory compiler.Memory
+		memory := compiler.Memory{Limits: drawLimits(t)}
 		var last *program.Program
 		var hash string
+		var over diag.Code // of the last run
 		w := newTown(t)
 		for range rapid.IntRange(2, 8).Draw(t, "steps") {
 			m := w.module()
 			got, gotDiags := memory.Compile(m, w.inv)
-			want, wantDiags := compiler.Compile(m, w.inv)
+			fresh := compiler.Memory{Limits: memory.Limits}
+			want, wantDiags := fresh.Compile(m, w.inv)
 			if diff := gocmp.Diff(wantDiags, gotDiags); diff != "" {
 				t.Fatalf("diagnostics (-want +got):\n%s", diff)
 			}
@@ -349,7 +354,22 @@ func TestMemory(t *testing.T) {
 			}
 			if got == nil {
 				seen["error"]++
+				over = ""
+				for _, d := range gotDiags {
+					if slices.Contains(limitCodes(), d.Code) {
+						over = d.Code
+						seen[string(over)]++
+					}
+				}
 			} else {
+				if memory.Limits != (program.Limits{}) {
+					withinLimits(t, got, memory.Limits.OfNode())
+					seen["within limits"]++
+				}
+				if over != "" {
+					seen["after "+string(over)]++
+				}
+				over = ""
 				if last != nil && len(got.Rules.Policies) > 0 && len(last.Rules.Policies) > 0 && &got.Rules.Policies[0] == &last.Rules.Policies[0] {
 					seen["shared rules"]++
 				}

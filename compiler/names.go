@@ -10,26 +10,27 @@ import (
 	"mpol/lang/diag"
 )
 
-// maxNameSets bounds the combinations of domain peers of one table.
-const maxNameSets = 4096
-
-// nameSets adds a class for each combination of name peers that one answer may give an address to.
-func (s *scope) nameSets() {
+// nameSets adds a class for each combination of name peers that one answer may give an address to. It
+// returns false as soon as that is more than a node holds.
+func (s *scope) nameSets(limits *program.Limits) bool {
 	if !s.proxied {
-		return
+		return true
 	}
 	s.table.Names = &program.Names{Peers: slices.Concat([]program.NamePeer{}, s.peers), Sets: []program.NameSet{}}
 	if s.sets == nil {
 		s.findSets()
 	}
-	if len(s.sets) > maxNameSets {
+	if len(s.sets) > program.MaxNameSets {
 		s.tooManyNames()
-		return
+		return true
 	}
-	for _, cl := range s.sets {
-		s.table.Names.Sets = append(s.table.Names.Sets, program.NameSet{Peers: cl.names, Class: len(s.classes)})
-		s.classes = append(s.classes, cl)
+	for i := range s.sets {
+		s.table.Names.Sets = append(s.table.Names.Sets, program.NameSet{Peers: s.sets[i].names, Class: len(s.classes)})
+		if !s.spend(&s.sets[i], limits) {
+			return false
+		}
 	}
+	return true
 }
 
 // findSets takes too many combinations rather than too few: every set of peers of which each two go
@@ -51,17 +52,13 @@ func (s *scope) findSets() {
 			}
 			next := class{key: key + s.peers[i].Key, names: append(slices.Clone(set), i)}
 			s.sets = append(s.sets, next)
-			if len(s.sets) > maxNameSets || !grow(next.names, next.key+" & ", i+1) {
+			if len(s.sets) > program.MaxNameSets || !grow(next.names, next.key+" & ", i+1) {
 				return false
 			}
 		}
 		return true
 	}
-	if grow(nil, "name of ", 0) {
-		for i := range s.sets {
-			s.sets[i].lower(s)
-		}
-	}
+	grow(nil, "name of ", 0)
 }
 
 func (s *scope) tooManyNames() {
@@ -73,7 +70,7 @@ func (s *scope) tooManyNames() {
 	}
 	s.diags.Add(diag.Diagnostic{
 		Code: CodeNameSets, Span: last.place().rule.PeersSpan,
-		Summary: fmt.Sprintf("the domain peers of the %s overlap in more than %d combinations", s.lineage, maxNameSets),
+		Summary: fmt.Sprintf("the domain peers of the %s overlap in more than %s combinations", s.lineage, thousands(program.MaxNameSets)),
 		Help:    "join patterns of rules with the same ports in one `domains` name",
 	})
 }

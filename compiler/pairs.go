@@ -22,6 +22,7 @@ type pairs struct {
 	mixed []halves
 	clash map[halves]bool // the mixed
 	met   map[*scope]bool
+	full  bool // the rows are more than a node holds
 }
 
 // profileUse is what a row leads to. Local holds while every server of the row is behind a device.
@@ -144,6 +145,9 @@ func (p *pairs) add(m meeting, ports []uint16) {
 		row.Ingress, ingress = s.number, &s.classes[m.ingressClass]
 	}
 	for _, row.Port = range ports {
+		if p.full {
+			return
+		}
 		out, in := p.says(m.client, egress, row.Port), p.says(m.server, ingress, row.Port)
 		if names != nil {
 			v := lookup(names.entries, program.ProtoTCP, row.Port)
@@ -154,6 +158,7 @@ func (p *pairs) add(m meeting, ports []uint16) {
 		}
 		if kind := p.redirects(out, in); kind != program.L7None {
 			if p.found[row] == nil {
+				p.full = len(p.found) == p.limits.ProfileRows
 				p.found[row] = &profileUse{kind: kind, local: true}
 			}
 			p.found[row].local = p.found[row].local && m.server != nil && !m.server.looped

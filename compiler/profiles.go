@@ -13,7 +13,15 @@ import (
 
 // lowerProfiles makes the profiles and the rows that lead to them.
 func (c *compilation) lowerProfiles() {
-	c.numberProfiles(c.findRows())
+	rows, fit := c.findRows()
+	if !fit {
+		c.limitProfiles(rows, c.limits.ProfileRows, "pairs of classes and ports whose requests are judged", "judge requests at fewer ports or of fewer peers")
+		return
+	}
+	if !c.numberProfiles(rows) {
+		c.limitProfiles(rows, c.limits.Profiles, "profiles of the L7 proxy",
+			"judge requests at fewer ports or of fewer peers, or set listen.l7_first and l7_last of the agent's configuration to a wider range: each profile takes two ports")
+	}
 }
 
 func compareBool(a, b bool) int { return cmp.Compare(bit(a), bit(b)) }
@@ -81,8 +89,9 @@ func (c *compilation) between(row program.ProfileRow, use profileUse) between {
 	return b
 }
 
-// numberProfiles makes the profile of each row, or finds it as it was made before, and sorts both.
-func (c *compilation) numberProfiles(found map[program.ProfileRow]profileUse) {
+// numberProfiles makes the profile of each row, or finds it as it was made before, and sorts both. It
+// returns false as soon as there are more profiles than a node holds.
+func (c *compilation) numberProfiles(found map[program.ProfileRow]profileUse) bool {
 	made := make(map[between]*program.Profile, len(found))
 	byKey := make(map[string]*program.Profile, len(found))
 	lead := make([]*program.Profile, 0, len(found)) // to them, the rows
@@ -93,7 +102,9 @@ func (c *compilation) numberProfiles(found map[program.ProfileRow]profileUse) {
 		if p == nil {
 			p = c.profile(row, use)
 		}
-		made[b], byKey[p.Key] = p, p
+		if made[b], byKey[p.Key] = p, p; len(byKey) > c.limits.Profiles {
+			return false
+		}
 		rows, lead = append(rows, row), append(lead, p)
 	}
 	c.profiles = made
@@ -113,6 +124,7 @@ func (c *compilation) numberProfiles(found map[program.ProfileRow]profileUse) {
 		)
 	})
 	c.tables.ProfileRows = rows
+	return true
 }
 
 // profileKey names a profile by its kind, port and way, and by the hash of the lineages and classes

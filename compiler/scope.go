@@ -14,14 +14,14 @@ import (
 	"mpol/lang/diag"
 )
 
-// Ranks: four for each tier, the strongest first, then what no tier decides.
+// Ranks, of 8 bits: four for each tier, the strongest first, then what no tier decides.
 const (
 	rankDeny      = 0
 	rankAllow     = 1
 	rankTierEnd   = 3
 	ranksATier    = 4
-	rankUngranted = 254
-	rankDefault   = 255
+	rankUngranted = program.MaxTiers*ranksATier + 2
+	rankDefault   = rankUngranted + 1
 )
 
 const (
@@ -55,6 +55,7 @@ type scope struct {
 	classes []class // the first is that of strangers
 	names   int     // classes from here on are those of name sets
 	members []member
+	spent   budget // by the classes and members that were made
 	table   program.Table
 	ranged  bool      // the table speaks of ranges of addresses
 	diags   diag.List // of the lowering
@@ -106,6 +107,7 @@ type class struct {
 	names    []int  // indexes into scope.peers
 	entries  []program.Entry
 	requests []uint16 // ports at which an entry has an L7 kind of requests
+	spent    budget
 }
 
 // newScope collects the tiers of some policies, all of which can be reached, for subjects with the

@@ -16,6 +16,7 @@ type space struct {
 	*cells
 	inventory program.Inventory // of the last run
 	residents []*resident       // its workloads, sorted by name
+	local     int               // how many of them are of this node
 	rows      []row             // their own addresses, sorted
 	kins      map[string]*kin   // by text
 	host      *kin
@@ -26,6 +27,9 @@ type space struct {
 	keys       []program.Identity
 	addresses  []program.Address
 	sockets    []program.Socket
+	// exact and wide are how many addresses are single and how many are not; asSockets is how many
+	// sockets there are, or would be if they were not too many.
+	exact, wide, asSockets int
 
 	*index                  // nil until it is asked for
 	asked  int              // how often members were looked for
@@ -109,8 +113,9 @@ func identical[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// update makes the space that of some prefixes, which cut it, and an inventory. The run is numbered.
-func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, run int) {
+// update makes the space that of some prefixes, which cut it, and an inventory, with no more sockets
+// than given. The run is numbered.
+func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, sockets, run int) {
 	recut := s.cells == nil || !slices.Equal(cuts, s.prefixes)
 	if recut {
 		s.cells, s.index = newCells(cuts), nil
@@ -134,10 +139,10 @@ func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, run int) {
 	for i := range s.rows {
 		s.rows[i].id.add(s.rows[i].who)
 	}
-	sockets := s.hostWorkloads(shared)
-	s.number(run, shared, sockets)
+	seen := s.hostWorkloads(shared, sockets)
+	s.number(run, shared, seen)
 	s.people(run)
-	s.write(shared, sockets)
+	s.write(shared, seen)
 }
 
 // people finds out whether other people are there.
@@ -213,8 +218,9 @@ type socket struct {
 	id  *identity
 }
 
-// hostWorkloads gives each host workload an identity in every cell that holds a node address.
-func (s *space) hostWorkloads(shared []row) []socket {
+// hostWorkloads gives each host workload an identity in every cell that holds a node address, none if
+// they would be more than most.
+func (s *space) hostWorkloads(shared []row, most int) []socket {
 	var cells []int
 	for _, r := range shared {
 		if r.id.owner == host {
@@ -223,6 +229,13 @@ func (s *space) hostWorkloads(shared []row) []socket {
 	}
 	slices.Sort(cells)
 	cells = slices.Compact(cells)
+	s.asSockets = 0
+	for _, w := range s.residents {
+		s.asSockets += bit(w.Cgroup != "") * len(cells)
+	}
+	if s.asSockets > most {
+		return nil
+	}
 	var out []socket
 	for _, w := range s.residents {
 		if w.Cgroup == "" {
@@ -286,13 +299,15 @@ func (s *space) number(run int, shared []row, sockets []socket) {
 
 // write makes what the program says of addresses and sockets.
 func (s *space) write(shared []row, sockets []socket) {
-	s.addresses = make([]program.Address, 0, len(s.rows)+len(shared))
+	s.addresses, s.exact, s.wide = make([]program.Address, 0, len(s.rows)+len(shared)), 0, 0
 	for _, r := range merged(s.rows, shared, compareRows) {
 		a := program.Address{Prefix: r.prefix, Identity: r.id.index, Cell: r.id.cell, Owned: r.id.owner != world, Node: r.id.owner == host}
 		if r.who != nil && r.who.Interface != "" {
 			a.Workload = r.who.Name
 		}
 		s.addresses = append(s.addresses, a)
+		single := bit(a.Prefix.IsSingleIP())
+		s.exact, s.wide = s.exact+single, s.wide+1-single
 	}
 	s.sockets = make([]program.Socket, len(sockets))
 	for i, k := range sockets {
@@ -311,4 +326,12 @@ func merged[T any](a, b []T, compare func(T, T) int) []T {
 		}
 	}
 	return append(append(out, a...), b...)
+}
+
+// singles returns how many cells are single addresses.
+func (s *space) singles() (n int) {
+	for _, p := range s.prefixes {
+		n += bit(p.IsSingleIP())
+	}
+	return n
 }

@@ -5,25 +5,19 @@ package compiler
 import (
 	"cmp"
 	"encoding/binary"
-	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
 	"mpol/compiler/program"
-	"mpol/lang/diag"
 )
 
-// lowerSubjects makes the tables that local workloads need and binds the workloads to them.
-func (c *compilation) lowerSubjects() {
+// lowerSubjects makes the tables that local workloads need and binds the workloads to them. It ends,
+// and returns false, as soon as that is more than a node holds.
+func (c *compilation) lowerSubjects() bool {
 	c.findScopes()
-	for i, s := range c.scopes {
-		s.number = i
-		if c.stale(s) {
-			c.lowerScope(s)
-		}
-		c.diags = append(c.diags, s.diags...)
+	if !c.lowerScopes() {
+		return false
 	}
 	c.writeMembers()
 	c.tables.Tables = make([]program.Table, len(c.scopes))
@@ -38,6 +32,36 @@ func (c *compilation) lowerSubjects() {
 			})
 		}
 	}
+	c.forget()
+	return true
+}
+
+// lowerScopes makes the tables that are not as they should be, until they are more than a node holds.
+func (c *compilation) lowerScopes() bool {
+	var spent budget
+	for i, s := range c.scopes {
+		s.number = i
+		if c.stale(s) {
+			c.lowerScope(s)
+		}
+		c.diags = append(c.diags, s.diags...)
+		if spent.add(s.spent); !spent.within(&c.limits) {
+			c.limitTables(spent, c.scopes[:i+1])
+			c.putOff(c.scopes[i+1:])
+			return false
+		}
+	}
+	return true
+}
+
+// putOff leaves scopes to another run.
+func (c *compilation) putOff(rest []*scope) {
+	for _, s := range rest {
+		for _, l := range s.found {
+			l.used = c.run
+		}
+	}
+	c.scopes = slices.DeleteFunc(c.scopes, func(s *scope) bool { return s.lowered == 0 })
 	c.forget()
 }
 
@@ -129,16 +153,15 @@ func (c *compilation) stale(s *scope) bool {
 
 // lowerScope fills in the table of s but for its members.
 func (c *compilation) lowerScope(s *scope) {
-	s.lowered, s.ranged, s.diags = c.run, false, nil
+	s.lowered, s.ranged, s.diags, s.spent, s.classes, s.members = c.run, false, nil, budget{}, nil, nil
 	s.table = program.Table{Key: s.key, Lineage: s.lineage, Direction: s.direction}
-	if len(s.rules) > math.MaxUint16 {
-		s.diags.Add(diag.Diagnostic{
-			Code: CodeTooMany, Span: s.rules[len(s.rules)-1].place().span,
-			Summary: fmt.Sprintf("%d rules speak of one workload, and there may be 65,535", len(s.rules)),
-		})
+	if len(s.rules) > c.limits.Rules {
+		s.tooManyRules(c.limits.Rules)
+		return
 	}
-	s.classify()
-	s.nameSets()
+	if !s.classify(&c.limits) || !s.nameSets(&c.limits) {
+		return
+	}
 	for i := range s.classes {
 		cl := &s.classes[i]
 		s.table.Classes = append(s.table.Classes, program.Class{Key: cl.key, Names: i >= s.names, Entries: cl.entries})
@@ -177,13 +200,16 @@ type member struct {
 }
 
 // classify folds the identities that the lists of peers do not tell apart. Who is of no list's others
-// is like a stranger.
-func (s *scope) classify() {
+// is like a stranger. It returns false as soon as that is more than a node holds.
+func (s *scope) classify(limits *program.Limits) bool {
 	unlike := make(map[*identity][]int) // the lists that say something else of an identity
 	for j, l := range s.found {
 		for _, id := range l.others {
 			unlike[id] = append(unlike[id], j)
 		}
+	}
+	if s.spent.members = len(unlike); !s.spent.within(limits) {
+		return false
 	}
 	if s.made == nil {
 		s.made = make(map[string]*class)
@@ -207,10 +233,14 @@ func (s *scope) classify() {
 		byKey[of[id].key] = of[id]
 	}
 	number := make(map[*class]int)
-	s.classes = []class{*first}
+	if !s.spend(first, limits) {
+		return false
+	}
 	for _, k := range sortedKeys(byKey) {
 		number[byKey[k]] = len(s.classes)
-		s.classes = append(s.classes, *byKey[k])
+		if !s.spend(byKey[k], limits) {
+			return false
+		}
 	}
 	s.names = len(s.classes)
 	s.members = make([]member, 0, len(of))
@@ -218,23 +248,34 @@ func (s *scope) classify() {
 		s.members = append(s.members, member{id, number[cl]})
 	}
 	slices.SortFunc(s.members, func(a, b member) int { return byIndex(a.id, b.id) })
+	return true
 }
 
-// newClass makes the class of whom some lists say something else than of strangers.
+// spend lowers a class, unless it is, and adds it. It returns false when the classes are more than a
+// node holds.
+func (s *scope) spend(cl *class, limits *program.Limits) bool {
+	if cl.entries == nil {
+		cl.lower(s)
+	}
+	s.classes = append(s.classes, *cl)
+	s.spent.add(cl.spent)
+	return s.spent.within(limits)
+}
+
+// newClass makes the class, not lowered, of whom some lists say something else than of strangers.
 func (s *scope) newClass(unlike []int) *class {
 	cl := &class{holds: make([]bool, len(s.lists))}
 	for j, l := range s.found {
 		cl.holds[j] = l.strangers != slices.Contains(unlike, j)
 	}
 	cl.key = s.classKey(cl.holds)
-	cl.lower(s)
 	return cl
 }
 
 // lower fills in what s says of a class.
 func (cl *class) lower(s *scope) {
 	cl.entries = s.entries(cl)
-	cl.requests = requested(cl.entries)
+	cl.requests, cl.spent = requested(cl.entries), budgetOf(cl.entries)
 }
 
 // maxClassKey is the length from which a class key is cut short, with a hash of the whole.

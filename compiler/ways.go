@@ -24,9 +24,11 @@ type way struct {
 	profileUse
 }
 
-// findRows finds every row: those of a table again where something has changed on which they hang.
-func (c *compilation) findRows() map[program.ProfileRow]profileUse {
-	found, mixed := make(map[program.ProfileRow]profileUse), make(map[halves]bool)
+// findRows finds every row: those of a table again where something has changed on which they hang. It
+// returns false as soon as there are more than a node holds.
+func (c *compilation) findRows() (found map[program.ProfileRow]profileUse, fit bool) {
+	found = make(map[program.ProfileRow]profileUse)
+	mixed := make(map[halves]bool)
 	var p *pairs
 	for _, s := range c.scopes {
 		if !c.knowsWays(s) {
@@ -38,6 +40,9 @@ func (c *compilation) findRows() map[program.ProfileRow]profileUse {
 		for i := range s.ways.rows {
 			found[s.ways.rows[i].numbered()] = s.ways.rows[i].profileUse // both its tables say the same
 		}
+		if len(found) > c.limits.ProfileRows {
+			return found, false
+		}
 		for _, h := range s.ways.mixed {
 			if !mixed[h] {
 				mixed[h] = true
@@ -45,7 +50,7 @@ func (c *compilation) findRows() map[program.ProfileRow]profileUse {
 			}
 		}
 	}
-	return found
+	return found, true
 }
 
 // knowsWays reports whether what was found of s is still true. While the same people are there, every
@@ -84,14 +89,14 @@ func (c *compilation) newPairs() *pairs {
 	return p
 }
 
-// seek finds the ways of s.
+// seek finds the ways of s, or more of them than a node holds.
 func (p *pairs) seek(s *scope) {
 	s.ways = ways{sought: p.run}
 	if !slices.ContainsFunc(s.classes, func(cl class) bool { return len(cl.requests) > 0 }) {
 		return
 	}
 	p.found, p.met = make(map[program.ProfileRow]*profileUse), make(map[*scope]bool)
-	p.mixed, p.clash = nil, make(map[halves]bool)
+	p.mixed, p.clash, p.full = nil, make(map[halves]bool), false
 	p.here(s)
 	p.outside(s)
 	s.ways.rows = make([]way, 0, len(p.found))

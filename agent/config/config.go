@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"mpol/compiler/program"
 )
 
 // Config is the whole file. Field comments give the defaults.
@@ -103,11 +105,22 @@ type TTL struct {
 	Grace time.Duration `yaml:"grace"` // added in the map only, for clients that pool connections
 }
 
-// Listen are ports on 127.0.0.1 and ::1. Defaults: 15053, and 15100 to 15999.
+// Listen are ports on 127.0.0.1 and ::1. Defaults: 15053, and 15100 to 15999. Half of the latter is how
+// many profiles a program may have.
 type Listen struct {
 	DNS     uint16 `yaml:"dns"`
 	L7First uint16 `yaml:"l7_first"`
 	L7Last  uint16 `yaml:"l7_last"`
+}
+
+// DefaultListen are the ports of a configuration that says nothing of them.
+func DefaultListen() Listen { return Listen{DNS: 15053, L7First: 15100, L7Last: 15999} }
+
+// Limits are those of a program for these ports. A profile has a port of its own, and a switch keeps
+// those of the generation that goes beside those of the one that comes.
+func (l Listen) Limits() program.Limits {
+	ports := int(l.L7Last) - int(l.L7First) + 1
+	return program.Limits{Profiles: min(max(ports/2, 1), program.MaxProfiles)}
 }
 
 // Events says where JSON lines go: To is a file to append to or a Unix stream socket to connect
@@ -145,7 +158,7 @@ func parse(text []byte) (*Config, error) {
 		Deny:        "drop",
 		DNSRefusal:  "refused",
 		Envoy:       "envoy",
-		Listen:      Listen{DNS: 15053, L7First: 15100, L7Last: 15999},
+		Listen:      DefaultListen(),
 	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)

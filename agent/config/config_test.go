@@ -96,3 +96,20 @@ func TestLoadRefuses(t *testing.T) {
 		})
 	}
 }
+
+// A program may have a profile for each two ports of the L7 proxy.
+func TestLimits(t *testing.T) {
+	for _, tt := range []struct {
+		listen Listen
+		want   int
+	}{
+		{DefaultListen(), 450},
+		{Listen{L7First: 100, L7Last: 100}, 1},
+		{Listen{L7First: 100, L7Last: 104}, 2},
+		{Listen{L7First: 1, L7Last: 65535}, 16384},
+	} {
+		if got := tt.listen.Limits(); got != (program.Limits{Profiles: tt.want}) {
+			t.Errorf("the limits of %v are %+v, want %d profiles", tt.listen, got, tt.want)
+		}
+	}
+}

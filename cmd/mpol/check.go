@@ -15,7 +15,8 @@ func newCheck(s streams) *cobra.Command {
 		Use:   "check PATH...",
 		Short: "Report every mistake in policies",
 		Long: `Check reads .mpol files, folders of them, or the standard input (-), and reports every mistake:
-of the text, of what it means, and against the guardrails. It judges no test: mpol test does.
+of the text, of what it means, and against the guardrails. It judges no test: mpol test does. Nor does it
+ask whether a node has room for them: mpol compile does, for the inventory of a node.
 
 What a file .mpolignore in a folder names, a pattern a line, is left out of that folder and of those
 below it, by every verb.`,
@@ -35,7 +36,7 @@ below it, by every verb.`,
 
 // report writes the diagnostics and a last line; its error is the exit code.
 func (set *policies) report(s streams, f format, last string) error {
-	if err := writeDiagnostics(s.out, f, set.list, set.files); err != nil {
+	if err := writeDiagnostics(s.out, f, set.list, set.texts); err != nil {
 		return err
 	}
 	if f == human {

@@ -24,13 +24,14 @@ datapath, the DNS proxy and the L7 proxy enforce. Equal input gives equal bytes.
 
 The inventory is a YAML or JSON file with workloads, node_addresses and resolvers; the agent's
 configuration is one too. A workload runs here if it has an interface or a cgroup. Nothing is taken from
-the machine. What no node enforces yet is an error.`,
+the machine. What no node enforces yet is an error, and so is what is more than a node holds: the limit-
+codes of mpol explain.`,
 		Args: paths,
 	}
 	f := addFormat(c, human, asJSON)
 	q := reading{guardrails: addGuardrails(c), inventory: addInventory(c, "whom to compile for (required)")}
 	c.RunE = func(c *cobra.Command, args []string) error {
-		inv, err := readNode(*q.inventory)
+		inv, limits, err := readNode(*q.inventory)
 		if err != nil {
 			return err
 		}
@@ -43,14 +44,15 @@ the machine. What no node enforces yet is an error.`,
 		}
 		var p *program.Program
 		if set.module != nil {
-			compiled, list := compiler.Compile(set.module, inv)
+			memory := compiler.Memory{Limits: limits}
+			compiled, list := memory.Compile(set.module, inv)
 			if err := inventoryFault(*q.inventory, list); err != nil {
 				return err
 			}
 			p, set.list = compiled, slices.Concat(set.list, list, enforceable.Check(set.module))
 			set.list.Sort(set.module.Files)
 		}
-		if err := writeDiagnostics(s.err, *f, set.list, set.files); err != nil {
+		if err := writeDiagnostics(s.err, *f, set.list, set.texts); err != nil {
 			return err
 		}
 		if set.list.HasErrors() {
@@ -61,27 +63,26 @@ the machine. What no node enforces yet is an error.`,
 	return c
 }
 
-// readNode reads the inventory of a node.
-func readNode(path string) (program.Inventory, error) {
+// readNode reads the inventory of a node, and what bounds its programs.
+func readNode(path string) (inv program.Inventory, limits program.Limits, err error) {
 	if path == "" {
-		return program.Inventory{}, errNoInventory
+		return inv, limits, errNoInventory
 	}
 	file, err := inventory.Read(path)
 	if err != nil {
-		return program.Inventory{}, err
+		return inv, limits, err
 	}
-	inv, err := file.Node()
-	if err != nil {
-		return inv, fmt.Errorf("inventory %s: %w", path, err)
+	if inv, err = file.Node(); err != nil {
+		return inv, limits, fmt.Errorf("inventory %s: %w", path, err)
 	}
-	return inv, nil
+	return inv, file.Limits, nil
 }
 
 // inventoryFault returns what the compiler found wrong with an inventory, which has no place in a
 // policy, or nil.
 func inventoryFault(path string, list diag.List) error {
 	for _, d := range list {
-		if d.Code == compiler.CodeInventory {
+		if d.Code == compiler.CodeInventory || d.Code == compiler.CodeLimitInventory {
 			return fmt.Errorf("inventory %s: %s", path, d.Summary)
 		}
 	}

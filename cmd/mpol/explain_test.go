@@ -67,8 +67,12 @@ func TestPages(t *testing.T) {
 	without := map[string]string{
 		"file-too-large": "TestFileTooLarge of package lang",
 		"too-many":       "TestDiagnostics of package compiler",
-		// It is said where an inventory is given.
-		"unmet": "TestUnmet of package lang/check",
+		// TestGolden of package compiler shows them with small limits, TestNodeLimits with those of a node.
+		"limit-inventory": "limit-inventory.txtar",
+		"limit-prefixes":  "limit-prefixes.txtar",
+		"limit-members":   "limit-members.txtar",
+		"limit-entries":   "limit-entries.txtar",
+		"limit-profiles":  "limit-profiles.txtar",
 	}
 	pages, err := readPages()
 	if err != nil {
@@ -181,7 +185,8 @@ workloads:
   - {name: web-1, labels: {app: web, env: prod}, addresses: [10.1.0.2], interface: veth-web}
 `
 
-// said returns the codes that the verbs give for files, each once; compile is asked if lower is set.
+// said returns the codes that the verbs give for files, each once; compile is asked if lower is set, else
+// the others are given the inventory among the files.
 func said(t *testing.T, files []example, lower bool) []string {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -197,15 +202,18 @@ func said(t *testing.T, files []example, lower bool) []string {
 	}
 	var lines [][]string
 	if has["set"] {
-		var rails []string
+		var options []string
 		if has["guards"] {
-			rails = []string{"--guardrails", "guards"}
+			options = []string{"--guardrails", "guards"}
+		}
+		if !lower && slices.ContainsFunc(files, func(f example) bool { return f.path == "node.yaml" }) {
+			options = append(options, "--inventory", "node.yaml")
 		}
 		lines = append(lines,
-			append([]string{"check", "--today", "2030-01-01", "--format", "json", "set"}, rails...),
-			append([]string{"test", "--today", "2030-01-01", "--format", "json", "set"}, rails...))
+			append([]string{"check", "--today", "2030-01-01", "--format", "json", "set"}, options...),
+			append([]string{"test", "--today", "2030-01-01", "--format", "json", "set"}, options...))
 		if lower {
-			lines = append(lines, append([]string{"compile", "--inventory", "node.yaml", "--format", "json", "set"}, rails...))
+			lines = append(lines, append([]string{"compile", "--inventory", "node.yaml", "--format", "json", "set"}, options...))
 		}
 	} else {
 		lines = append(lines, []string{"guard", "test", "--format", "json", "guards"})

@@ -45,7 +45,7 @@ reported as mpol check reports them.`,
 		if err != nil {
 			return err
 		}
-		if err := writeDiagnostics(s.err, *f, list, files); err != nil {
+		if err := writeDiagnostics(s.err, *f, list, textsOf(files)); err != nil {
 			return err
 		}
 		switch {

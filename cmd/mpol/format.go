@@ -60,8 +60,22 @@ func (f *formatFlag) Type() string {
 	return strings.Join(words, "|")
 }
 
+// texts are those of files, by their names.
+type texts map[string][]byte
+
+func textsOf(files []source.File) texts {
+	ts := make(texts, len(files))
+	for _, f := range files {
+		ts[f.Name] = f.Text
+	}
+	return ts
+}
+
+// text returns that of a file, nil for one that was not read.
+func (ts texts) text(name string) []byte { return ts[name] }
+
 // writeDiagnostics writes list in a format; files give the lines that human shows.
-func writeDiagnostics(w io.Writer, f format, list diag.List, files []source.File) error {
+func writeDiagnostics(w io.Writer, f format, list diag.List, files texts) error {
 	switch f {
 	case asJSON:
 		return diag.WriteJSON(w, list)
@@ -70,15 +84,7 @@ func writeDiagnostics(w io.Writer, f format, list diag.List, files []source.File
 	case github:
 		return diag.WriteGitHub(w, list)
 	}
-	text := func(name string) []byte {
-		for _, file := range files {
-			if file.Name == name {
-				return file.Text
-			}
-		}
-		return nil
-	}
-	return diag.WriteHuman(w, list, text, colorful(w))
+	return diag.WriteHuman(w, list, files.text, colorful(w))
 }
 
 // colorful reports whether w is a terminal whose user has not asked for plain text.

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mpol/compiler/guard"
-	"mpol/internal/source"
 	"mpol/lang/diag"
 	builtin "mpol/policies"
 )
@@ -88,12 +87,10 @@ func suites(ctx context.Context, folders []string) ([]guard.Suite, error) {
 // reportSuites writes the diagnostics of suites and a line about each; its error is the exit code.
 func reportSuites(w io.Writer, f format, suites []guard.Suite) error {
 	var list diag.List
-	var files []source.File
+	files := make(texts)
 	for _, s := range suites {
 		list = append(list, s.Diagnostics...)
-		files = append(files,
-			source.File{Name: s.Guardrail.File, Text: []byte(s.Guardrail.Text)},
-			source.File{Name: s.TestFile, Text: []byte(s.TestText)})
+		files[s.Guardrail.File], files[s.TestFile] = []byte(s.Guardrail.Text), []byte(s.TestText)
 	}
 	if err := writeDiagnostics(w, f, list, files); err != nil {
 		return err

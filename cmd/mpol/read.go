@@ -22,7 +22,7 @@ import (
 // policies are what a verb works on: module is nil when list has errors.
 type policies struct {
 	files  []source.File
-	texts  map[string][]byte // of the files, by their names
+	texts  // of the files and of the guardrails
 	module *check.Module
 	list   diag.List
 }
@@ -34,15 +34,8 @@ func load(s streams, paths []string) (*policies, error) {
 		return nil, err
 	}
 	collectSeldom()
-	set := &policies{files: files, texts: make(map[string][]byte, len(files))}
-	for _, f := range files {
-		set.texts[f.Name] = f.Text
-	}
-	return set, nil
+	return &policies{files: files, texts: textsOf(files)}, nil
 }
-
-// text returns the text of a file that was read.
-func (set *policies) text(name string) []byte { return set.texts[name] }
 
 // reading says what is asked of policies beside the language itself; nil stands for a question that a
 // verb does not put.
@@ -71,6 +64,9 @@ func (q *reading) read(ctx context.Context, s streams, paths []string) (*policie
 	set, err := load(s, paths)
 	if err != nil {
 		return nil, err
+	}
+	for _, r := range rails {
+		set.texts[r.File] = []byte(r.Text)
 	}
 	opt.Guard = guard.Options{Guardrails: rails}
 	set.module, set.list, err = q.again.Read(ctx, set.files, opt)

@@ -49,7 +49,7 @@ func newJudge(ctx context.Context, s streams, paths []string, path string) (*jud
 	if set.module, set.list, err = policyset.Read(ctx, set.files, policyset.Options{Unguarded: true}); err != nil {
 		return nil, err
 	}
-	if err := writeDiagnostics(s.err, human, set.list, set.files); err != nil {
+	if err := writeDiagnostics(s.err, human, set.list, set.texts); err != nil {
 		return nil, err
 	}
 	if set.module == nil {

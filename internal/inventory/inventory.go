@@ -4,7 +4,8 @@
 // host, resolvers, and what has been looked up.
 //
 // One file serves every verb. The agent's configuration is an inventory too: its other keys are known
-// and mean nothing here, as the names of answers mean nothing to whoever compiles. Nothing is taken
+// and mean nothing here, but for the ports of the L7 proxy, which bound programs. The names of answers mean
+// nothing to whoever compiles. Nothing is taken
 // from the machine.
 //
 //	inv, err := inventory.Read("node.yaml")
@@ -42,6 +43,9 @@ type Inventory struct {
 	// sorted by name.
 	Written program.Inventory
 	Answers []Answer // in file order
+	// Limits are those of a node with the file's ports for the L7 proxy, if it is an agent's configuration,
+	// or with the default ones.
+	Limits program.Limits
 
 	lines  map[string]int        // of the workloads
 	owners map[netip.Addr]string // a workload, or Host
@@ -89,7 +93,7 @@ func Parse(text []byte) (*Inventory, error) {
 	if json.Valid(text) {
 		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" ")) // JSON is YAML but for its tabs
 	}
-	var f file
+	f := file{Config: config.Config{Listen: config.DefaultListen()}}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	switch err := d.Decode(&f); {
@@ -108,7 +112,7 @@ func Parse(text []byte) (*Inventory, error) {
 }
 
 func build(f *file, root *yaml.Node) (*Inventory, error) {
-	inv := &Inventory{lines: map[string]int{}, owners: map[netip.Addr]string{}}
+	inv := &Inventory{Limits: f.Listen.Limits(), lines: map[string]int{}, owners: map[netip.Addr]string{}}
 	nodes, key := f.NodeAddresses, "node_addresses"
 	if len(f.Host.Addresses) > 0 {
 		if len(nodes) > 0 {

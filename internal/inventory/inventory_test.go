@@ -107,6 +107,24 @@ func TestNode(t *testing.T) {
 	}
 }
 
+// How many profiles a node has listeners for is said by the ports that the agent's configuration gives.
+func TestLimits(t *testing.T) {
+	for text, want := range map[string]int{
+		"workloads: [{name: a}]\n":                                             450,
+		"workloads: [{name: a}]\nlisten: {l7_first: 15200}\n":                  400,
+		"workloads: [{name: a}]\nlisten: {l7_first: 1000, l7_last: 1009}\n":    5,
+		"workloads: [{name: a}]\nlisten: {dns: 53, l7_first: 1, l7_last: 0}\n": 1,
+	} {
+		inv, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := inv.Limits.Profiles; got != want {
+			t.Errorf("%q: %d profiles, want %d", text, got, want)
+		}
+	}
+}
+
 // What is wrong is said with its line, whoever reads.
 func TestParseRefuses(t *testing.T) {
 	const a = "workloads:\n- {name: a, addresses: [10.0.0.1]}\n"

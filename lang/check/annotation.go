@@ -35,51 +35,19 @@ func resolved(as []*lang.Annotation) []Annotation {
 }
 
 func (c *checker) expires(a Annotation) {
+	d := diag.Diagnostic{Severity: c.opt.Dates, Span: a.Span}
 	date, err := time.Parse(time.DateOnly, a.Values[0])
 	switch {
 	case err != nil || len(a.Values) != 1:
-		c.errorAt(diag.BadDate, a.Span, "expires takes one date", `write @expires("2027-06-30")`)
+		d.Code, d.Summary, d.Help = diag.BadDate, "expires takes one date", `write @expires("2027-06-30")`
 	case date.Before(dayOf(c.opt.Today)):
-		c.diags.Add(expired(a))
+		d.Code, d.Summary = diag.Expired, fmt.Sprintf("this expired on %s", a.Values[0])
+		d.Help = "remove what it stands before, or set a later date"
+	default:
+		return
 	}
+	c.diags.Add(d)
 }
 
 // dayOf is the UTC day of a time, as a date that an annotation names.
 func dayOf(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
-
-func expired(a Annotation) diag.Diagnostic {
-	return diag.Diagnostic{
-		Code: diag.Expired, Span: a.Span, Summary: fmt.Sprintf("this expired on %s", a.Values[0]),
-		Help: "remove what it stands before, or set a later date",
-	}
-}
-
-// Expired warns of what has expired by the UTC day of today, for those who report it and change no
-// verdict: Options.Today makes it an error.
-func Expired(m *Module, today time.Time) diag.List {
-	var list diag.List
-	look := func(as []Annotation) {
-		for _, a := range as {
-			if a.Key != "expires" || len(a.Values) != 1 {
-				continue
-			}
-			if date, err := time.Parse(time.DateOnly, a.Values[0]); err == nil && date.Before(dayOf(today)) {
-				d := expired(a)
-				d.Severity = diag.Warning
-				list.Add(d)
-			}
-		}
-	}
-	for _, p := range m.Policies {
-		look(p.Annotations)
-		for _, b := range []*Block{p.Ingress, p.Egress} {
-			if b == nil {
-				continue
-			}
-			for _, r := range b.Rules {
-				look(r.Annotations)
-			}
-		}
-	}
-	return list
-}

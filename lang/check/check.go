@@ -17,6 +17,9 @@ type Options struct {
 	// Today is the UTC day that @expires is compared with; the zero time compares nothing, which is
 	// right wherever a date must not decide.
 	Today time.Time
+	// Dates is the severity of a date that is past and of a value that is no date: Warning for who reports
+	// them and loads the policy all the same.
+	Dates diag.Severity
 	// Inventory, unless nil, is the workloads that selectors are tried on: one that none of them
 	// meets is a warning.
 	Inventory []program.Workload
@@ -30,7 +33,7 @@ func Check(files []*lang.File, opt Options) (*Module, diag.List) {
 }
 
 func check(files []*lang.File, opt Options, memory *Memory) (*Module, diag.List) {
-	memory.begin(files, opt.Today)
+	memory.begin(files, opt)
 	c := newChecker(files, opt, memory)
 	m := c.module()
 	memory.end(c)

@@ -22,7 +22,7 @@ func checked(t *testing.T, text string) *checker {
 	}
 	memory := &Memory{}
 	files := []*lang.File{file}
-	memory.begin(files, Options{}.Today)
+	memory.begin(files, Options{})
 	c := newChecker(files, Options{}, memory)
 	c.module()
 	return c

@@ -52,7 +52,7 @@ func (m *Memory) Check(files []*lang.File, opt Options) (*Module, diag.List) {
 const maxRemembered = 1 << 20
 
 // begin forgets what does not hold for files any more.
-func (m *Memory) begin(files []*lang.File, today time.Time) {
+func (m *Memory) begin(files []*lang.File, opt Options) {
 	sum := sha256.New()
 	now := make(map[*lang.File]*kept, len(files))
 	packages := map[string]bool{}
@@ -70,7 +70,7 @@ func (m *Memory) begin(files []*lang.File, today time.Time) {
 	for _, name := range slices.Sorted(maps.Keys(packages)) {
 		fmt.Fprintf(sum, "package %s\n", name)
 	}
-	sum.Write([]byte(today.UTC().Format(time.DateOnly)))
+	fmt.Fprintf(sum, "%s %s\n", opt.Today.UTC().Format(time.DateOnly), opt.Dates)
 	m.files = now
 	if len(m.texts)+len(m.subjects) > maxRemembered {
 		m.texts, m.subjects = map[*program.Selector]string{}, map[pair]bool{}
