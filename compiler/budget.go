@@ -153,15 +153,24 @@ func (c *compilation) limitPrefixes(n, most int, what string, is func(netip.Pref
 		"write neighbours as one wider prefix, or name the peers by labels")
 }
 
-// tooMuch reports that something is more than a node holds, at the rule to which the most of it is owed.
+// mostRules is how many rules are named to which something is owed.
+const mostRules = 3
+
+// tooMuch reports that something is more than a node holds, at the rule to which the most of it is owed,
+// with others to which at least half as much is.
 func (c *compilation) tooMuch(code diag.Code, summary string, owed map[string]int, does, help string) {
 	d := diag.Diagnostic{Code: code, Summary: summary, Help: help}
-	most := 0
-	for _, key := range sortedKeys(owed) {
-		at := c.place(c.find(key))
-		if at.rule != nil && owed[key] > most {
-			most = owed[key]
-			d.Span, d.Summary = at.span, fmt.Sprintf("%s: rule %s %s %s of them", summary, key, does, thousands(most))
+	rules := slices.DeleteFunc(sortedKeys(owed), func(key string) bool { return owed[key] == 0 || c.place(c.find(key)).rule == nil })
+	slices.SortStableFunc(rules, func(a, b string) int { return cmp.Compare(owed[b], owed[a]) })
+	for i, key := range rules[:min(mostRules, len(rules))] {
+		if 2*owed[key] < owed[rules[0]] {
+			break
+		}
+		span, says := c.span(c.find(key)), fmt.Sprintf("rule %s %s %s of them", key, does, thousands(owed[key]))
+		if i == 0 {
+			d.Span, d.Summary = span, summary+": "+says
+		} else {
+			d.Related = append(d.Related, diag.Related{Span: span, Summary: says})
 		}
 	}
 	c.diags.Add(d)

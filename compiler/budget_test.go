@@ -31,9 +31,9 @@ func drawLimits(t *rapid.T) (l program.Limits) {
 	}
 	switch rapid.IntRange(0, 6).Draw(t, "limit") {
 	case 0:
-		l.Workloads, l.Addresses = of("workloads", 3, 6), of("addresses", 5, 15)
+		l.Workloads, l.Addresses = of("workloads", 3, 7), of("addresses", 8, 25)
 	case 1:
-		l.Prefixes, l.Sockets = of("prefixes", 3, 20), of("sockets", 1, 10)
+		l.Prefixes, l.Sockets = of("prefixes", 8, 30), of("sockets", 2, 14)
 	case 2:
 		l.Members = of("members", 1, 80)
 	case 3:
