@@ -31,7 +31,9 @@ func (n *numbers) number(module *check.Module, policies []*policy) program.Rules
 		if i == at {
 			rules.DefaultRule, size = size, size+1
 		}
-		moved = moved || p.numbered != nil && p.base != size-1
+		if p.numbered != nil && p.base != size-1 {
+			p.numbered, moved = nil, true
+		}
 		p.base = size - 1
 		size += program.RuleID(len(p.sources))
 	}
@@ -43,7 +45,9 @@ func (n *numbers) number(module *check.Module, policies []*policy) program.Rules
 		rules.Policies, rules.Sources = n.rules.Policies, n.rules.Sources
 		return rules
 	}
-	numberAll(policies, moved)
+	for piece := range slices.Chunk(policies, pieceOfRules) {
+		numberAll(piece)
+	}
 	rules.Policies, rules.Sources = make([]program.Policy, 0, len(policies)), make([]program.Source, 1, size)
 	for i, p := range policies {
 		if i == at {
@@ -77,12 +81,13 @@ func behind(files []string, policies []*policy, span diag.Span) int {
 	return i
 }
 
-// numberAll copies the contents of policies with the RuleIDs of the program: all or those that have
-// none yet. The copies are made in one piece, which lasts as long as one of its policies: never but
-// some of those that have moved.
-func numberAll(policies []*policy, all bool) {
-	if !all {
-		policies = slices.DeleteFunc(slices.Clone(policies), func(p *policy) bool { return p.numbered != nil })
+// pieceOfRules is how many policies are copied together. A copy lasts as long as one of them.
+const pieceOfRules = 64
+
+// numberAll copies the contents of policies with the RuleIDs of the program, if one of them has none.
+func numberAll(policies []*policy) {
+	if !slices.ContainsFunc(policies, func(p *policy) bool { return p.numbered == nil }) {
+		return
 	}
 	var blocks, rules int
 	for _, p := range policies {
