@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,8 @@ half says with the line of the rule, and which rule nearly matched.
 Reports go to any number of files at once (-o junit=FILE): human, json (a line an object), junit, tap,
 github, gitlab, markdown, sarif. Without a file -o takes the standard output.
 
-A test marked todo may fail; one that passes is reported.`,
+A test marked todo may fail; one that passes is reported. A run without any test ends with the exit
+code 3, so that nobody takes it for one that passed.`,
 		Args: paths,
 	}
 	t := &testRun{streams: s}
@@ -63,6 +65,9 @@ func (t *testRun) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := t.spare(set.files); err != nil {
+		return err
+	}
 	module := set.module
 	if module == nil {
 		module = &check.Module{}
@@ -92,8 +97,11 @@ func (t *testRun) run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	if r.Failed() || !enough {
+	switch {
+	case r.Failed() || !enough:
 		return outcome(exitFailed)
+	case len(tests) == 0:
+		return fmt.Errorf("no tests in %s", count(len(set.files), "file", "files"))
 	}
 	return nil
 }

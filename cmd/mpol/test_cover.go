@@ -32,7 +32,7 @@ func (v *cover) wanted() bool { return v.on || v.min > 0 || v.page != "" }
 
 // prepare checks the flags.
 func (v *cover) prepare() error {
-	if v.min < 0 || v.min > 100 {
+	if !(v.min >= 0 && v.min <= 100) { // which NaN is not either
 		return usageError{fmt.Errorf("--cover-min: write a percentage from 0 to 100")}
 	}
 	return nil

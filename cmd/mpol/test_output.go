@@ -3,13 +3,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"mpol/compiler/policytest"
+	"mpol/internal/source"
 	"mpol/lang/diag"
 )
 
@@ -43,7 +46,9 @@ func (o *outputs) Set(text string) error {
 		return fmt.Errorf("%q is no format; write one of %s", name, strings.Join(words, ", "))
 	case named && file == "":
 		return fmt.Errorf("name the file: %s=FILE", name)
-	case slices.ContainsFunc(*o, func(other output) bool { return other.file == file }):
+	case slices.ContainsFunc(*o, func(other output) bool {
+		return filepath.Clean(other.file) == filepath.Clean(file) && (other.file == "") == (file == "")
+	}):
 		return fmt.Errorf("two reports go to one place")
 	}
 	*o = append(*o, output{format(name), file})
@@ -61,29 +66,61 @@ func (o outputs) taken() bool {
 	return slices.ContainsFunc(o, func(out output) bool { return out.file == "" && out.format != human })
 }
 
-// write writes the report everywhere; to the standard output in the format stated for diagnostics
-// unless an output says another.
+// spare refuses a report, or a page of coverage, that would be written over a policy of the run or over
+// another report.
+func (t *testRun) spare(policies []source.File) error {
+	type destination struct{ flag, file string }
+	var written []destination
+	for _, o := range t.outputs {
+		if o.file != "" {
+			written = append(written, destination{fmt.Sprintf("-o %s=%s", o.format, o.file), o.file})
+		}
+	}
+	if t.cover.page != "" {
+		written = append(written, destination{"--cover-html " + t.cover.page, t.cover.page})
+	}
+	for i, d := range written {
+		if f := slices.IndexFunc(policies, func(f source.File) bool { return sameFile(f.Name, d.file) }); f >= 0 {
+			return usageError{fmt.Errorf("%s: it would be written over the policies in %s", d.flag, policies[f].Name)}
+		}
+		if slices.ContainsFunc(written[:i], func(other destination) bool { return sameFile(other.file, d.file) }) {
+			return usageError{fmt.Errorf("%s: two reports go to one place", d.flag)}
+		}
+	}
+	return nil
+}
+
+// sameFile reports whether two names are of one file, which need not be there yet.
+func sameFile(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && x.Mode().IsRegular() && os.SameFile(x, y)
+}
+
+// write writes the report everywhere, also where some of it cannot be written; to the standard output
+// in the format stated for diagnostics unless an output says another.
 func (o outputs) write(s streams, stated format, r *policytest.Report) error {
+	var failures []error
 	said := false
 	for _, out := range o {
 		if out.file == "" {
 			said = true
-			if err := writeReport(s.out, out.format, r); err != nil {
-				return err
-			}
+			failures = append(failures, writeReport(s.out, out.format, r))
 			continue
 		}
-		if err := writeReportFile(out, r); err != nil {
-			return err
-		}
+		failures = append(failures, writeReportFile(out, r))
 	}
 	switch {
 	case said:
-		return nil
 	case stated == human:
-		return r.WriteHuman(s.out, colorful(s.out))
+		failures = append(failures, r.WriteHuman(s.out, colorful(s.out)))
+	default:
+		failures = append(failures, writeDiagnostics(s.out, stated, r.Diagnostics(), nil))
 	}
-	return writeDiagnostics(s.out, stated, r.Diagnostics(), nil)
+	return errors.Join(failures...)
 }
 
 func writeReportFile(o output, r *policytest.Report) error {

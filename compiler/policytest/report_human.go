@@ -109,16 +109,16 @@ func (r *Report) humanLine(b *strings.Builder, l *Line, color bool) error {
 		}
 	}
 	for _, near := range l.Near {
-		fmt.Fprintf(b, "  near: %s\n", near)
+		fmt.Fprintf(b, "  near: %s\n", shown(near))
 	}
 	if l.Edit != nil {
-		fmt.Fprintf(b, "  edit: %s: %s; the line passes then, and no other fails\n%s", l.Edit.Span, l.Edit.Says, l.Edit.diff(r.Text))
+		fmt.Fprintf(b, "  edit: %s: %s; the line passes then, and no other fails\n%s", l.Edit.Span, l.Edit.Says, l.Edit.diff(r.Text, "    "))
 	}
 	return nil
 }
 
-// diff shows the lines that an edit changes, before and after.
-func (e *Edit) diff(text func(string) []byte) string {
+// diff shows the lines that an edit changes, before and after, each behind an indent.
+func (e *Edit) diff(text func(string) []byte, indent string) string {
 	before := string(text(e.Span.File))
 	if e.Span.End.Offset > len(before) {
 		return ""
@@ -132,7 +132,7 @@ func (e *Edit) diff(text func(string) []byte) string {
 	var b strings.Builder
 	for line := range strings.SplitSeq(before[start:end], "\n") {
 		if !strings.Contains("\n"+after+"\n", "\n"+line+"\n") {
-			fmt.Fprintf(&b, "    - %s\n", line)
+			fmt.Fprintf(&b, "%s- %s\n", indent, shown(line))
 		}
 	}
 	for line := range strings.SplitSeq(after, "\n") {
@@ -140,7 +140,7 @@ func (e *Edit) diff(text func(string) []byte) string {
 		if strings.Contains("\n"+before[start:end]+"\n", "\n"+line+"\n") {
 			mark = " "
 		}
-		fmt.Fprintf(&b, "    %s %s\n", mark, line)
+		fmt.Fprintf(&b, "%s%s %s\n", indent, mark, shown(line))
 	}
 	return b.String()
 }

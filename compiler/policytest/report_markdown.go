@@ -38,7 +38,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 			if l.Status == Pass || block.Test.Todo {
 				continue
 			}
-			fmt.Fprintf(&b, "\n### %s\n\n%s\n\n", cell(l.Span.String()), fence(r.written(l.Span)))
+			fmt.Fprintf(&b, "\n### %s\n\n%s\n\n", cell(l.Span.String()), fence("mpol", shown(r.written(l.Span))))
 			fmt.Fprintf(&b, "%s\n\n", cell(l.Summary))
 			for d, h := range l.halves() {
 				fmt.Fprintf(&b, "- %s: %s (%s)\n", d, cell(h.String()), cell(h.Source.String()))
@@ -47,7 +47,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 				fmt.Fprintf(&b, "- near: %s\n", cell(near))
 			}
 			if l.Edit != nil {
-				fmt.Fprintf(&b, "\n%s:\n\n%s\n", cell(l.Edit.Says), fence(strings.TrimRight(l.Edit.diff(r.Text), "\n")))
+				fmt.Fprintf(&b, "\n%s:\n\n%s\n", cell(l.Edit.Says), fence("diff", strings.TrimRight(l.Edit.diff(r.Text, ""), "\n")))
 			}
 		}
 	}
@@ -60,13 +60,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 // cell escapes text so that Markdown shows it as it is, in a table too.
 func cell(s string) string {
 	var b strings.Builder
-	for _, c := range s {
-		switch {
-		case c == '\n' || c == '\r':
-			c = ' '
-		case !unicode.IsPrint(c):
-			c = unicode.ReplacementChar
-		}
+	for _, c := range shown(s) {
 		if strings.ContainsRune("\\`*_{}[]<>#|!~&", c) {
 			b.WriteByte('\\')
 		}
@@ -75,11 +69,24 @@ func cell(s string) string {
 	return b.String()
 }
 
+// shown returns text as one line that can be printed.
+func shown(s string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == '\n' || c == '\r' || c == '\t':
+			return ' '
+		case !unicode.IsPrint(c):
+			return unicode.ReplacementChar
+		}
+		return c
+	}, s)
+}
+
 // fence returns a block that shows text as it is.
-func fence(text string) string {
+func fence(language, text string) string {
 	ticks := "```"
 	for strings.Contains(text, ticks) {
 		ticks += "`"
 	}
-	return ticks + "mpol\n" + text + "\n" + ticks
+	return ticks + language + "\n" + text + "\n" + ticks
 }

@@ -3,11 +3,12 @@
 package policytest
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"mpol/lang/diag"
 )
@@ -56,21 +57,15 @@ func (r *Report) WriteTAP(w io.Writer) error {
 	return nil
 }
 
-// tapText escapes a description: TAP 14, "Escaping".
+// tapText escapes a description: TAP 14, "Escaping". What cannot be printed has a sign in its place.
 func tapText(s string) string {
-	s = strings.NewReplacer(`\`, `\\`, "#", `\#`, "\n", " ", "\r", " ").Replace(s)
-	return s
+	return strings.NewReplacer(`\`, `\\`, "#", `\#`).Replace(shown(s))
 }
 
-// tapBlock writes the YAML block of a point; its strings are JSON's, which YAML reads too.
+// tapBlock writes the YAML block of a point; its strings are those of Go, which YAML reads too
+// (YAML 1.2, section 5.7).
 func tapBlock(b *strings.Builder, l *Line) {
-	quote := func(s string) string {
-		text, err := json.Marshal(s)
-		if err != nil {
-			return `""`
-		}
-		return string(text)
-	}
+	quote := func(s string) string { return strconv.Quote(strings.ToValidUTF8(s, string(utf8.RuneError))) }
 	fmt.Fprintf(b, "  ---\n  message: %s\n  severity: %s\n", quote(l.Summary), l.Status)
 	fmt.Fprintf(b, "  at:\n    file: %s\n    line: %d\n", quote(l.Span.File), l.Span.Start.Line)
 	for name, h := range l.halves() {

@@ -190,7 +190,8 @@ func TestWriters(t *testing.T) {
 	for _, r := range []*policytest.Report{report(t, reported), wrong(t), report(t, policy)} {
 		for name, write := range map[string]func(io.Writer) error{
 			"json": r.WriteJSON, "gitlab": r.WriteGitLab, "markdown": r.WriteMarkdown,
-			"human": func(w io.Writer) error { return r.WriteHuman(w, true) },
+			"human": func(w io.Writer) error { return r.WriteHuman(w, true) }, "tap": r.WriteTAP, "junit": r.WriteJUnit,
+			"github": func(w io.Writer) error { return diag.WriteGitHub(w, r.Diagnostics()) },
 		} {
 			var b bytes.Buffer
 			if err := write(&b); err != nil || strings.ContainsRune(b.String(), '\u0001') {

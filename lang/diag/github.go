@@ -16,9 +16,9 @@ func WriteGitHub(w io.Writer, l List) error {
 		place := ""
 		if s := d.Span; !s.IsZero() {
 			place = fmt.Sprintf("file=%s,line=%d,col=%d,endLine=%d,endColumn=%d,",
-				property.Replace(s.File), s.Start.Line, s.Start.Column, s.End.Line, s.End.Column)
+				visible(property.Replace(s.File)), s.Start.Line, s.Start.Column, s.End.Line, s.End.Column)
 		}
-		if _, err := fmt.Fprintf(w, "::%s %stitle=%s::%s\n", d.Severity, place, property.Replace(string(d.Code)), message.Replace(withHelp(d))); err != nil {
+		if _, err := fmt.Fprintf(w, "::%s %stitle=%s::%s\n", d.Severity, place, property.Replace(string(d.Code)), visible(message.Replace(withHelp(d)))); err != nil {
 			return fmt.Errorf("write diagnostics: %w", err)
 		}
 	}
