@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"mpol/compiler"
@@ -185,5 +186,66 @@ func TestNodeLimits(t *testing.T) {
 				t.Logf("%d MiB: %v", used, diags[i].Summary)
 			}
 		})
+	}
+}
+
+// What a run puts off, because an earlier table is too much, is right in the next one: tables whose peers
+// changed, those that are new, and those whose subjects left and came back.
+func TestPutOff(t *testing.T) {
+	const apps = 6
+	policy := func(i, more int) *check.Policy {
+		r := &check.Rule{Action: program.Allow, Peers: program.Peers{Include: []program.Peer{app(100 + i)}}, L4: []program.L4{tcp(80, 80)}}
+		for j := range more {
+			r.Peers.Include = append(r.Peers.Include, app(200+j))
+		}
+		return &check.Policy{
+			Name: fmt.Sprintf("p.p%d", i), Subject: program.Subject{Selector: app(i).Selector}, Egress: &check.Block{Rules: []*check.Rule{r}},
+		}
+	}
+	small := one(nil, nil)
+	small.Policies = nil
+	for i := range apps {
+		small.Policies = append(small.Policies, policy(i, 0))
+	}
+	inventory := func(here, peers int) program.Inventory {
+		_, inv := crowded(100+peers, nil, nil)
+		for i := range inv.Workloads[here:] {
+			inv.Workloads[here+i].Interface = ""
+		}
+		for i := 200; i < 230; i++ {
+			inv.Workloads = append(inv.Workloads, program.Workload{
+				Name: fmt.Sprintf("x%d", i), Labels: labels("app", fmt.Sprint(i)), Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 9, 0, byte(i)})},
+			})
+		}
+		return inv
+	}
+	more := *small
+	more.Policies = append(slices.Clone(small.Policies), policy(apps, 0))
+	for large := range apps {
+		with := more
+		with.Policies = slices.Clone(more.Policies)
+		with.Policies[large] = policy(large, 30)
+		memory := compiler.Memory{Limits: program.Limits{Members: 20}}
+		for step, run := range []struct {
+			module *check.Module
+			inv    program.Inventory
+			fits   bool
+		}{
+			{small, inventory(apps+1, 2), true},
+			{&with, inventory(apps+1, 2), false},
+			{&more, inventory(apps+1, apps), true},
+			{&with, inventory(apps-2, apps), large >= apps-2},
+			{small, inventory(apps+1, apps), true},
+		} {
+			fresh := compiler.Memory{Limits: memory.Limits}
+			want, wantDiags := fresh.Compile(run.module, run.inv)
+			got, diags := memory.Compile(run.module, run.inv)
+			if diff := gocmp.Diff(wantDiags, diags); diff != "" || (got != nil) != run.fits {
+				t.Fatalf("large %d, step %d: fits %v, diagnostics (-want +got):\n%s", large, step, got != nil, diff)
+			}
+			if diff := gocmp.Diff(dump(t, want), dump(t, got)); diff != "" {
+				t.Fatalf("large %d, step %d: program (-want +got):\n%s", large, step, diff)
+			}
+		}
 	}
 }

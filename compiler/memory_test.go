@@ -385,7 +385,7 @@ func TestMemory(t *testing.T) {
 	t.Log(seen)
 }
 
-func dump(t *rapid.T, p *program.Program) string {
+func dump(t rapid.TB, p *program.Program) string {
 	t.Helper()
 	if p == nil {
 		return ""

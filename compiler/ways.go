@@ -96,7 +96,7 @@ func (p *pairs) seek(s *scope) {
 		return
 	}
 	p.found, p.met = make(map[program.ProfileRow]*profileUse), make(map[*scope]bool)
-	p.mixed, p.clash, p.full = nil, make(map[halves]bool), false
+	p.mixed, p.clash = nil, make(map[halves]bool)
 	p.here(s)
 	p.outside(s)
 	s.ways.rows = make([]way, 0, len(p.found))
