@@ -111,9 +111,9 @@ func newGeneration(number uint32, p *program.Program, hash string) *generation {
 	for id, s := range p.Rules.Sources {
 		g.rules[s.Key] = program.RuleID(id)
 	}
-	for i := range p.Rules.Policies {
+	for _, policy := range p.Rules.Policies {
 		for _, d := range []program.Direction{program.Egress, program.Ingress} {
-			if b := p.Rules.Policies[i].Block(d); b != nil {
+			if b := policy.Block(d); b != nil {
 				for _, r := range b.Rules {
 					if r.Log {
 						g.logged[p.Rules.Source(r.ID).Name] = true

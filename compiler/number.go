@@ -40,20 +40,20 @@ func (n *numbers) number(module *check.Module, policies []*policy) program.Rules
 	if at == len(policies) {
 		rules.DefaultRule, size = size, size+1
 	}
-	own := program.Source{Key: keyDefault, Name: keyDefault, File: span.File, Line: span.Start.Line, Column: span.Start.Column}
-	if !moved && slices.Equal(policies, n.policies) && rules.DefaultRule == n.rules.DefaultRule && n.rules.Source(rules.DefaultRule) == own {
+	own := &program.Source{Key: keyDefault, Name: keyDefault, File: span.File, Line: span.Start.Line, Column: span.Start.Column}
+	if !moved && slices.Equal(policies, n.policies) && rules.DefaultRule == n.rules.DefaultRule && n.rules.Source(rules.DefaultRule) == *own {
 		rules.Policies, rules.Sources = n.rules.Policies, n.rules.Sources
 		return rules
 	}
 	for piece := range slices.Chunk(policies, pieceOfRules) {
 		numberAll(piece)
 	}
-	rules.Policies, rules.Sources = make([]program.Policy, 0, len(policies)), make([]program.Source, 1, size)
+	rules.Policies, rules.Sources = make([]*program.Policy, len(policies)), append(make([]*program.Source, 0, size), &program.Source{})
 	for i, p := range policies {
 		if i == at {
 			rules.Sources = append(rules.Sources, own)
 		}
-		rules.Policies, rules.Sources = append(rules.Policies, *p.numbered), append(rules.Sources, p.sources...)
+		rules.Policies[i], rules.Sources = p.numbered, append(rules.Sources, p.sources...)
 	}
 	if at == len(policies) {
 		rules.Sources = append(rules.Sources, own)

@@ -25,7 +25,7 @@ type policy struct {
 	// content is the policy as a program has it, but that its RuleIDs count from 1, nil until it is
 	// resolved; sources and places are those of its RuleIDs, in file order.
 	content *program.Policy
-	sources []program.Source
+	sources []*program.Source
 	places  []place
 	diags   diag.List // what cannot be lowered in it
 	mention mention
@@ -182,11 +182,13 @@ func (p *policy) resolve(tier program.Tier, passes [2]bool) {
 	slices.SortStableFunc(ids, func(a, b numbered) int {
 		return cmp.Compare(a.place.span.Start.Offset, b.place.span.Start.Offset)
 	})
+	sources := make([]program.Source, len(ids))
 	for i, n := range ids {
 		*n.id = program.RuleID(i + 1)
 		s := n.place.span
 		n.source.File, n.source.Line, n.source.Column = s.File, s.Start.Line, s.Start.Column
-		p.sources, p.places = append(p.sources, n.source), append(p.places, n.place)
+		sources[i] = n.source
+		p.sources, p.places = append(p.sources, &sources[i]), append(p.places, n.place)
 	}
 	p.mention.policy(p.content)
 	p.checkSupported()

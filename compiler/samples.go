@@ -17,8 +17,8 @@ type Sampler struct{ cells *cells }
 // NewSampler makes a sampler for rules.
 func NewSampler(rules *program.Rules) *Sampler {
 	var m mention
-	for i := range rules.Policies {
-		m.policy(&rules.Policies[i])
+	for _, p := range rules.Policies {
+		m.policy(p)
 	}
 	m.internet = false
 	var c cutting

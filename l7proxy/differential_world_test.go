@@ -251,8 +251,7 @@ func (w *world) find(t *testing.T, s *situation) {
 
 // read collects the paths of the rules for the situation, "*" where any segment may be.
 func (w *world) read(s *situation) {
-	for i := range w.Rules.Policies {
-		p := &w.Rules.Policies[i]
+	for _, p := range w.Rules.Policies {
 		for _, b := range []*program.Block{p.Egress, p.Ingress} {
 			if b == nil {
 				continue

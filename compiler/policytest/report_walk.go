@@ -38,8 +38,7 @@ func Walk(rules *program.Rules, f verdict.Flow, d program.Direction) []Step {
 	var steps []Step
 	for t := range rules.Tiers {
 		step := Step{Tier: rules.Tiers[t]}
-		for i := range rules.Policies {
-			p := &rules.Policies[i]
+		for _, p := range rules.Policies {
 			if p.Tier != t || p.Block(d) == nil || !selects(rules, p, f, d) {
 				continue
 			}
@@ -107,7 +106,7 @@ func alone(rules *program.Rules, p *program.Policy, r program.Rule, f verdict.Fl
 	}
 	v := verdict.Decide(&program.Rules{
 		Default: program.Allow, Inventory: rules.Inventory, Sources: rules.Sources,
-		Tiers: []program.Tier{{Name: "alone", Default: other}}, Policies: []program.Policy{only},
+		Tiers: []program.Tier{{Name: "alone", Default: other}}, Policies: []*program.Policy{&only},
 	}, f)
 	h := half(v, d)
 	return h.Exists && h.Governed && h.Reason == verdict.ByRule

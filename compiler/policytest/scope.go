@@ -86,13 +86,13 @@ func (w *world) policies(name string) []*program.Policy {
 
 // blocks returns one direction of policies, as rules of their own.
 func blocks(policies []*program.Policy, d program.Direction) *program.Rules {
-	rules := &program.Rules{Policies: make([]program.Policy, len(policies))}
+	rules := &program.Rules{Policies: make([]*program.Policy, len(policies))}
 	for i, p := range policies {
+		one := &program.Policy{Egress: p.Egress}
 		if d == program.Ingress {
-			rules.Policies[i].Ingress = p.Ingress
-		} else {
-			rules.Policies[i].Egress = p.Egress
+			one = &program.Policy{Ingress: p.Ingress}
 		}
+		rules.Policies[i] = one
 	}
 	return rules
 }
@@ -100,8 +100,8 @@ func blocks(policies []*program.Policy, d program.Direction) *program.Rules {
 // rulesOf returns the rules of policies, in file order of the policies.
 func rulesOf(rules *program.Rules) []*program.Rule {
 	var out []*program.Rule
-	for i := range rules.Policies {
-		for _, b := range []*program.Block{rules.Policies[i].Egress, rules.Policies[i].Ingress} {
+	for _, p := range rules.Policies {
+		for _, b := range []*program.Block{p.Egress, p.Ingress} {
 			if b == nil {
 				continue
 			}

@@ -26,8 +26,8 @@ type Suite struct {
 func New(m *check.Module) *Suite {
 	rules := compiler.Resolve(m, program.Inventory{})
 	s := &Suite{judge: verdict.New(&rules), sampler: compiler.NewSampler(&rules)}
-	for i := range rules.Policies {
-		if b := rules.Policies[i].Egress; b != nil {
+	for _, p := range rules.Policies {
+		if b := p.Egress; b != nil {
 			for j := range b.Rules {
 				s.resolve(b.Rules[j].Resolvers)
 			}

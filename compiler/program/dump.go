@@ -17,7 +17,7 @@ import (
 func (p *Program) WriteText(w io.Writer) error {
 	d := &dump{p: p, w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), sources: map[string]Source{}}
 	for _, s := range p.Rules.Sources {
-		d.sources[s.Key] = s
+		d.sources[s.Key] = *s
 	}
 	d.rules()
 	d.space()
@@ -63,9 +63,9 @@ func (d *dump) rules() {
 		fmt.Fprintf(d.w, "tier %s order %d default %s\n", t.Name, t.Order, t.Default)
 	}
 	text := make(map[RuleID]string)
-	for i := range r.Policies {
+	for _, p := range r.Policies {
 		for _, dir := range []Direction{Egress, Ingress} {
-			if b := r.Policies[i].Block(dir); b != nil {
+			if b := p.Block(dir); b != nil {
 				for j := range b.Rules {
 					text[b.Rules[j].ID] = b.Rules[j].text(dir)
 				}

@@ -111,7 +111,7 @@ func TestHashHoldsEverything(t *testing.T) {
 	if len(seen) < 300 {
 		t.Errorf("only %d programs were compared", len(seen))
 	}
-	p.Rules.Policies = []program.Policy{}
+	p.Rules.Policies = []*program.Policy{}
 	empty := p.Hash()
 	p.Rules.Policies = nil
 	if p.Hash() != empty {

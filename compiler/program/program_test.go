@@ -172,7 +172,7 @@ func TestText(t *testing.T) {
 
 // The name of a program hangs on its content, and unknown rules have no place.
 func TestHash(t *testing.T) {
-	p := &program.Program{Rules: program.Rules{Sources: []program.Source{{}, {Key: "default"}}}}
+	p := &program.Program{Rules: program.Rules{Sources: []*program.Source{{}, {Key: "default"}}}}
 	before := p.Hash()
 	if before != p.Hash() || len(before) != 64 {
 		t.Errorf("Hash() = %s, then %s", before, p.Hash())

@@ -14,10 +14,10 @@ type Rules struct {
 	Default     Action `json:"default"`
 	DefaultRule RuleID `json:"default_rule"`
 	// Tiers ascend by Order; Policies are in file order and name a tier by index.
-	Tiers    []Tier   `json:"tiers"`
-	Policies []Policy `json:"policies"`
+	Tiers    []Tier    `json:"tiers"`
+	Policies []*Policy `json:"policies"`
 	// Sources is indexed by RuleID; element 0 is empty.
-	Sources   []Source  `json:"sources"`
+	Sources   []*Source `json:"sources"`
 	Inventory Inventory `json:"inventory"`
 }
 
@@ -26,7 +26,7 @@ func (r *Rules) Source(id RuleID) Source {
 	if int(id) >= len(r.Sources) {
 		return Source{}
 	}
-	return r.Sources[id]
+	return *r.Sources[id]
 }
 
 // Tier is one step of the search for a verdict.

@@ -72,8 +72,7 @@ func newEvaluator(rules *program.Rules, marked bool) *Evaluator {
 		marked: marked, special: program.SpecialPurpose(), searches: make(map[string]*search), byLabel: make(map[program.Label][]int), re: make(expressions),
 		numbers: make(map[program.Label]uint32),
 	}
-	for i := range rules.Policies {
-		p := &rules.Policies[i]
+	for i, p := range rules.Policies {
 		e.host = e.host || p.Subject.Host && (e.block(p, program.Egress) != nil || e.block(p, program.Ingress) != nil)
 		for _, b := range []*program.Block{p.Egress, p.Ingress} {
 			e.number(b)
@@ -116,7 +115,7 @@ func (e *Evaluator) settle(rules *program.Rules) {
 }
 
 func hasMarks(rules *program.Rules) bool {
-	return slices.ContainsFunc(rules.Policies, func(p program.Policy) bool {
+	return slices.ContainsFunc(rules.Policies, func(p *program.Policy) bool {
 		return p.Audit || slices.ContainsFunc([]*program.Block{p.Egress, p.Ingress}, func(b *program.Block) bool {
 			return b != nil && slices.ContainsFunc(b.Rules, func(r program.Rule) bool { return r.Audit })
 		})

@@ -170,7 +170,7 @@ func (e *Evaluator) Policies(w *program.Workload) []*program.Policy {
 	slices.Sort(candidates)
 	var out []*program.Policy
 	for _, i := range slices.Compact(candidates) {
-		if p := &e.rules.Policies[i]; governs(p.Subject, w) {
+		if p := e.rules.Policies[i]; governs(p.Subject, w) {
 			out = append(out, p)
 		}
 	}
