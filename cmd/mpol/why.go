@@ -127,7 +127,7 @@ func (j *judge) explain(b io.Writer, w way) {
 
 func (j *judge) tiers(b io.Writer, f verdict.Flow, d program.Direction, h verdict.Half) {
 	decided := j.rules.Source(h.Rule).Tier
-	for _, step := range policytest.Walk(j.rules, f, d) {
+	for _, step := range policytest.Walk(j.eval, f, d) {
 		fmt.Fprintf(b, "  tier %s (order %d, default %s)\n", step.Tier.Name, step.Tier.Order, step.Tier.Default)
 		for _, p := range step.Policies {
 			mark := ""
@@ -146,7 +146,7 @@ func (j *judge) tiers(b io.Writer, f verdict.Flow, d program.Direction, h verdic
 	if h.Allow {
 		return
 	}
-	for _, text := range policytest.Near(j.rules, f, d) {
+	for _, text := range policytest.Near(j.eval, f, d) {
 		fmt.Fprintf(b, "  near: %s\n", text)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"mpol/compiler/program"
+	"mpol/compiler/verdict"
 	"mpol/lang/check"
 )
 
@@ -14,6 +15,25 @@ import (
 type request struct {
 	text string
 	fill func(*check.Assertion)
+}
+
+// content returns the request as a flow holds it.
+func (q request) content() content {
+	var a check.Assertion
+	if q.fill != nil {
+		q.fill(&a)
+	}
+	switch {
+	case a.HTTP != nil:
+		return (&requests{}).stated(a.HTTP)[0]
+	case a.GRPC != nil:
+		return content{http: verdict.GRPC(a.GRPC.Service, a.GRPC.Method)}
+	case a.SNI != "":
+		return content{tls: &verdict.TLS{ServerName: a.SNI, Present: true}}
+	case a.DNS != nil:
+		return content{question: &verdict.Question{Name: a.DNS.Name, Type: a.DNS.Type}}
+	}
+	return content{}
 }
 
 // witnessRequests returns those that match a rule's L7 part with a peer; one that is none for a rule without.

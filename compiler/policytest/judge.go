@@ -13,9 +13,9 @@ import (
 
 // result makes the result of verdicts that all have to be the line's.
 func (w *world) result(l *check.Assertion, all *ways) Result {
-	r := Result{Test: w.test.Name, Status: Pass, Span: l.Span, Got: all.first.verdict, Rules: all.first.judge.Rules()}
+	r := Result{Test: w.test.Name, Status: Pass, Span: l.Span, Got: all.first.verdict, Judge: all.first.judge}
 	if t := all.wrong; t != nil {
-		r.Status, r.Summary, r.Got, r.Flow, r.Rules = Fail, describe(l, t), t.verdict, &t.flow, t.judge.Rules()
+		r.Status, r.Summary, r.Got, r.Flow, r.Judge = Fail, describe(l, t), t.verdict, &t.flow, t.judge
 	}
 	return r
 }

@@ -96,7 +96,7 @@ func (r *Report) NewBlock(t *check.Test, results []Result, elapsed time.Duration
 		if res.Status == Fail && l.Want == program.Allow.String() {
 			for _, d := range []program.Direction{program.Egress, program.Ingress} {
 				if h := half(res.Got, d); h.Exists && !h.Allow {
-					l.Near = append(l.Near, Near(res.Rules, *res.Flow, d)...)
+					l.Near = append(l.Near, Near(res.Judge, *res.Flow, d)...)
 				}
 			}
 		}

@@ -50,7 +50,7 @@ func (e *editor) insert(at diag.Span, text, says string) {
 
 // find returns the rule with an id, its block and its policy.
 func (e *editor) find(id program.RuleID) (*check.Policy, *check.Block, *check.Rule) {
-	s := e.result.Rules.Source(id)
+	s := e.result.Judge.Rules().Source(id)
 	for _, p := range e.module.Policies {
 		for _, b := range []*check.Block{p.Ingress, p.Egress} {
 			if b == nil {
@@ -69,14 +69,14 @@ func (e *editor) find(id program.RuleID) (*check.Policy, *check.Block, *check.Ru
 // widen makes a rule speak of the flow too, adds one, or takes away a deny.
 func (e *editor) widen(d program.Direction, h verdict.Half) {
 	e.takeAway(d, h)
-	for _, step := range Walk(e.result.Rules, *e.result.Flow, d) {
+	for _, step := range Walk(e.result.Judge, *e.result.Flow, d) {
 		for _, ps := range step.Policies {
 			for _, rs := range ps.Rules {
 				p, _, r := e.find(rs.Rule.ID)
 				if r == nil || r.Action != program.Allow || rs.Matches {
 					continue
 				}
-				name := e.result.Rules.Source(rs.Rule.ID).Name
+				name := e.result.Judge.Rules().Source(rs.Rule.ID).Name
 				switch {
 				case rs.Port && rs.Speaks(e.result.Flow.Proto):
 					e.insert(r.L4Span, ", "+e.port(), fmt.Sprintf("let %s speak of %s too", name, e.port()))
@@ -102,9 +102,9 @@ func (e *editor) narrow(d program.Direction, h verdict.Half) {
 			continue
 		}
 		peer := e.peer(p, d)
-		e.insert(r.PeersSpan, " except "+peer, fmt.Sprintf("except %s from %s", peer, e.result.Rules.Source(id).Name))
+		e.insert(r.PeersSpan, " except "+peer, fmt.Sprintf("except %s from %s", peer, e.result.Judge.Rules().Source(id).Name))
 	}
-	for _, step := range Walk(e.result.Rules, *e.result.Flow, d) {
+	for _, step := range Walk(e.result.Judge, *e.result.Flow, d) {
 		for _, ps := range step.Policies {
 			e.addRule(ps, d, program.Deny)
 		}
@@ -118,7 +118,7 @@ func (e *editor) takeAway(d program.Direction, h verdict.Half) {
 		return
 	}
 	if _, _, r := e.find(h.Matching[0]); r != nil {
-		e.out = append(e.out, Edit{Span: e.lines(r.Span), Says: "take " + e.result.Rules.Source(h.Matching[0]).Name + " away"})
+		e.out = append(e.out, Edit{Span: e.lines(r.Span), Says: "take " + e.result.Judge.Rules().Source(h.Matching[0]).Name + " away"})
 	}
 }
 

@@ -3,9 +3,7 @@
 package policytest
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
@@ -34,31 +32,60 @@ type RuleStep struct {
 
 // Walk returns the tiers that have something to say about one half of f, in ascending order; which
 // of them decides is for the verdict to say. Each rule is asked alone, by the evaluator itself.
-func Walk(rules *program.Rules, f verdict.Flow, d program.Direction) []Step {
-	var steps []Step
-	for t := range rules.Tiers {
-		step := Step{Tier: rules.Tiers[t]}
-		for _, p := range rules.Policies {
-			if p.Tier != t || p.Block(d) == nil || !selects(rules, p, f, d) {
-				continue
-			}
-			ps := PolicyStep{Name: p.Name, Audit: p.Audit}
-			for j := range p.Block(d).Rules {
-				ps.Rules = append(ps.Rules, standing(rules, p, &p.Block(d).Rules[j], f, d))
-			}
-			step.Policies = append(step.Policies, ps)
-		}
-		if len(step.Policies) > 0 {
-			steps = append(steps, step)
-		}
+func Walk(judge *verdict.Evaluator, f verdict.Flow, d program.Direction) []Step {
+	rules := meeting(judge.Rules(), f)
+	self, _ := ends(f, d)
+	subject := owner(&rules.Inventory, self)
+	if subject == nil && !self.Addr.IsLoopback() && !slices.Contains(rules.Inventory.Node, self.Addr) {
+		return nil
 	}
-	return steps
+	steps := make([]Step, len(rules.Tiers))
+	for _, p := range judge.Policies(subject) {
+		if p.Block(d) == nil {
+			continue
+		}
+		ps := PolicyStep{Name: p.Name, Audit: p.Audit}
+		for j := range p.Block(d).Rules {
+			ps.Rules = append(ps.Rules, standing(rules, p, &p.Block(d).Rules[j], f, d))
+		}
+		steps[p.Tier].Policies = append(steps[p.Tier].Policies, ps)
+	}
+	for t := range steps {
+		steps[t].Tier = rules.Tiers[t]
+	}
+	return slices.DeleteFunc(steps, func(s Step) bool { return len(s.Policies) == 0 })
 }
 
-// selects reports whether a policy is one for the subject of a half.
-func selects(rules *program.Rules, p *program.Policy, f verdict.Flow, d program.Direction) bool {
-	all := everything()
-	return alone(rules, p, all, f, d)
+// ends returns the subject of a half of f and its other end.
+func ends(f verdict.Flow, d program.Direction) (subject, other verdict.End) {
+	if d == program.Egress {
+		return f.From, f.To
+	}
+	return f.To, f.From
+}
+
+// owner returns the workload at an end, nil for none.
+func owner(inv *program.Inventory, e verdict.End) *program.Workload {
+	i := slices.IndexFunc(inv.Workloads, func(w program.Workload) bool {
+		return w.Name == e.Workload || e.Workload == "" && slices.Contains(w.Addresses, e.Addr)
+	})
+	if i < 0 {
+		return nil
+	}
+	return &inv.Workloads[i]
+}
+
+// meeting returns rules with the two ends of f alone in their inventory.
+func meeting(rules *program.Rules, f verdict.Flow) *program.Rules {
+	less := *rules
+	less.Inventory.Workloads = nil
+	for _, e := range []verdict.End{f.From, f.To} {
+		if w := owner(&rules.Inventory, e); w != nil && owner(&less.Inventory, verdict.End{Workload: w.Name}) == nil {
+			less.Inventory.Workloads = append(less.Inventory.Workloads, *w)
+		}
+	}
+	slices.SortFunc(less.Inventory.Workloads, byName)
+	return &less
 }
 
 // everything is a rule that denies whatever there is.
@@ -112,50 +139,7 @@ func alone(rules *program.Rules, p *program.Policy, r program.Rule, f verdict.Fl
 	return h.Exists && h.Governed && h.Reason == verdict.ByRule
 }
 
-// Near says which rules of a half that denies f would allow it if one thing were different: "NAME
-// would allow this on tcp/8080".
-func Near(rules *program.Rules, f verdict.Flow, d program.Direction) []string {
-	var near []string
-	for _, step := range Walk(rules, f, d) {
-		for _, p := range step.Policies {
-			for _, r := range p.Rules {
-				if text := r.near(f, d); text != "" && !p.Audit && !r.Rule.Audit {
-					near = append(near, rules.Source(r.Rule.ID).Name+" would allow this "+text)
-				}
-			}
-		}
-	}
-	return near
-}
-
-// near says what would have to be different for an allow to match, or nothing.
-func (s RuleStep) near(f verdict.Flow, d program.Direction) string {
-	switch {
-	case s.Matches || s.Rule.Action != program.Allow:
-		return ""
-	case s.Port && !s.Speaks(f.Proto):
-		return "" // nobody mistakes a protocol
-	case s.Port:
-		return "on " + l4Text(s.Rule.L4)
-	case s.Content:
-		return "with " + s.Rule.L7.String()
-	case s.Peer && d == program.Ingress:
-		return "from " + s.Rule.Peers.String()
-	case s.Peer:
-		return "to " + s.Rule.Peers.String()
-	}
-	return ""
-}
-
 // Speaks reports whether the rule is about a protocol at some port.
 func (s RuleStep) Speaks(proto uint8) bool {
 	return slices.ContainsFunc(s.Rule.L4, func(l program.L4) bool { return l.Any || l.Proto == proto })
-}
-
-func l4Text(list []program.L4) string {
-	texts := make([]string, len(list))
-	for i, l := range list {
-		texts[i] = fmt.Sprint(l)
-	}
-	return strings.Join(texts, ", ")
 }

@@ -34,10 +34,11 @@ type Result struct {
 	Help    string
 	// Got is the verdict that decided: of a pass the first one, else the one that is wrong.
 	Got verdict.Verdict
-	// Flow is what Got is the verdict on, by Rules with the addresses of the line; nil unless the line
+	// Flow is what Got is the verdict on, with the addresses of the line; nil unless the line
 	// failed.
-	Flow  *verdict.Flow
-	Rules *program.Rules
+	Flow *verdict.Flow
+	// Judge is what Got is the verdict of; nil unless the line could be judged.
+	Judge *verdict.Evaluator
 }
 
 // Half is one half of a verdict with its place. The zero value is one that does not exist.
@@ -67,7 +68,12 @@ func (h Half) String() string {
 }
 
 // Half says where a half of Got comes from; it is empty for one that does not exist.
-func (r *Result) Half(d program.Direction) Half { return NewHalf(r.Rules, half(r.Got, d)) }
+func (r *Result) Half(d program.Direction) Half {
+	if r.Judge == nil {
+		return Half{}
+	}
+	return NewHalf(r.Judge.Rules(), half(r.Got, d))
+}
 
 // halves yields the halves of Got that exist, egress first.
 func (r *Result) halves() iter.Seq2[program.Direction, Half] {
