@@ -159,12 +159,12 @@ func (c *compilation) lowerScope(s *scope) {
 		s.tooManyRules(c.limits.Rules)
 		return
 	}
-	if !s.classify(&c.limits) || !s.nameSets(&c.limits) {
+	if !s.classify(c.space.identities, &c.limits) || !s.nameSets(&c.limits) {
 		return
 	}
-	for i := range s.classes {
-		cl := &s.classes[i]
-		s.table.Classes = append(s.table.Classes, program.Class{Key: cl.key, Names: i >= s.names, Entries: cl.entries})
+	s.table.Classes = make([]program.Class, len(s.classes))
+	for i, cl := range s.classes {
+		s.table.Classes[i] = program.Class{Key: cl.key, Names: i >= s.names, Entries: cl.entries}
 	}
 	if s.proxied {
 		c.questions(s)
@@ -201,54 +201,70 @@ type member struct {
 
 // classify folds the identities that the lists of peers do not tell apart. Who is of no list's others
 // is like a stranger. It returns false as soon as that is more than a node holds.
-func (s *scope) classify(limits *program.Limits) bool {
-	unlike := make(map[*identity][]int) // the lists that say something else of an identity
-	for j, l := range s.found {
-		for _, id := range l.others {
-			unlike[id] = append(unlike[id], j)
+func (s *scope) classify(identities []*identity, limits *program.Limits) bool {
+	unlike := s.unlike()
+	of, number := make([]*class, 0, len(unlike)), make(map[*class]int)
+	s.members = make([]member, 0, len(unlike))
+	var lists []int
+	for len(unlike) > 0 {
+		id := unlike[0] >> 32
+		for lists = lists[:0]; len(unlike) > 0 && unlike[0]>>32 == id; unlike = unlike[1:] {
+			lists = append(lists, int(uint32(unlike[0])))
 		}
+		cl := s.class(lists)
+		s.members, of, number[cl] = append(s.members, member{id: identities[id]}), append(of, cl), 0
 	}
-	if s.spent.members = len(unlike); !s.spent.within(limits) {
+	if s.spent.members = len(of); !s.spent.within(limits) {
 		return false
 	}
-	if s.made == nil {
-		s.made = make(map[string]*class)
-	}
-	var text []byte
-	find := func(lists []int) *class {
-		text = text[:0]
-		for _, j := range lists {
-			text = binary.AppendUvarint(text, uint64(j))
-		}
-		cl := s.made[string(text)]
-		if cl == nil {
-			cl = s.newClass(lists)
-			s.made[string(text)] = cl
-		}
-		return cl
-	}
-	first, of, byKey := find(nil), make(map[*identity]*class), make(map[string]*class)
-	for id, lists := range unlike {
-		of[id] = find(lists)
-		byKey[of[id].key] = of[id]
-	}
-	number := make(map[*class]int)
-	if !s.spend(first, limits) {
-		return false
-	}
-	for _, k := range sortedKeys(byKey) {
-		number[byKey[k]] = len(s.classes)
-		if !s.spend(byKey[k], limits) {
+	others := slices.SortedFunc(maps.Keys(number), func(a, b *class) int { return cmp.Compare(a.key, b.key) })
+	s.classes = make([]class, 0, 1+len(others))
+	for i, cl := range slices.Insert(others, 0, s.class(nil)) {
+		number[cl] = i
+		if !s.spend(cl, limits) {
 			return false
 		}
 	}
 	s.names = len(s.classes)
-	s.members = make([]member, 0, len(of))
-	for id, cl := range of {
-		s.members = append(s.members, member{id, number[cl]})
+	for i, cl := range of {
+		s.members[i].class = number[cl]
 	}
-	slices.SortFunc(s.members, func(a, b member) int { return byIndex(a.id, b.id) })
 	return true
+}
+
+// unlike returns, sorted, the index of each identity with the number of each list, in the lower half,
+// that says something else of it than of strangers.
+func (s *scope) unlike() []uint64 {
+	size := 0
+	for _, l := range s.found {
+		size += len(l.others)
+	}
+	all := make([]uint64, 0, size)
+	for j, l := range s.found {
+		for _, id := range l.others {
+			all = append(all, uint64(id.index)<<32|uint64(j))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// class finds the class, not always lowered, of whom some lists say something else than of strangers.
+func (s *scope) class(unlike []int) *class {
+	var room [32]byte
+	text := room[:0]
+	for _, j := range unlike {
+		text = binary.AppendUvarint(text, uint64(j))
+	}
+	cl := s.made[string(text)]
+	if cl == nil {
+		cl = s.newClass(unlike)
+		if s.made == nil {
+			s.made = make(map[string]*class)
+		}
+		s.made[string(text)] = cl
+	}
+	return cl
 }
 
 // spend lowers a class, unless it is, and adds it. It returns false when the classes are more than a
