@@ -78,7 +78,8 @@ func (a *Agent) request(r l7proxy.Request) {
 		L4: l4(program.ProtoTCP, r.Server.Port()), Name: r.Host, Status: r.Code, Half: r.Half,
 		Verdict: program.Allow.String(),
 	}
-	out.Workload, _, _ = a.datapath.Owner(program.ProtoTCP, r.Client, r.Server)
+	call, _ := a.datapath.Owner(program.ProtoTCP, r.Client, r.Server)
+	out.Workload = call.Client
 	f := verdict.Flow{
 		From: verdict.End{Workload: out.Workload, Addr: r.Client.Addr()}, To: verdict.End{Addr: r.Server.Addr()},
 		Proto: program.ProtoTCP, Port: r.Server.Port(),

@@ -186,8 +186,8 @@ func (a *Agent) dnsConfig() dnsproxy.Config {
 
 // client tells the DNS proxy who asks.
 func (a *Agent) client(proto uint8, client, server netip.AddrPort) (dnsproxy.Client, bool) {
-	workload, resolver, ok := a.datapath.Owner(proto, client, server)
-	return dnsproxy.Client{Workload: workload, Server: resolver}, ok
+	c, ok := a.datapath.Owner(proto, client, server)
+	return dnsproxy.Client{Workload: c.Client, Server: c.Server, Receiver: c.Receiver}, ok
 }
 
 // commit opens the addresses of an answer in the kernel.

@@ -4,27 +4,34 @@ package bpf
 
 import "net/netip"
 
-// Owner says which workload opened the flow that reaches a proxy, and the server that it meant: an
-// alias on lo stands for a resolver. A flow that nobody of this node opened has no owner.
-func (d *Datapath) Owner(proto uint8, client, server netip.AddrPort) (workload string, meant netip.AddrPort, ok bool) {
-	meant = server
+// Call is a flow that reaches a proxy: the workload that opened it, the server that it meant, where an
+// alias on lo stands for a resolver, and the workload of this node that this is, empty where it is none.
+type Call struct {
+	Client, Receiver string
+	Server           netip.AddrPort
+}
+
+// Owner says whose a flow is. One that nobody of this node opened has no owner.
+func (d *Datapath) Owner(proto uint8, client, server netip.AddrPort) (c Call, ok bool) {
+	c.Server = server
 	var real datapathAddr
 	if err := d.objs.Aliases.Lookup(encodeAddr(server.Addr()), &real); err == nil {
-		meant = netip.AddrPortFrom(decodeAddr(real), server.Port())
+		c.Server = netip.AddrPortFrom(decodeAddr(real), server.Port())
 	}
 	key, fromA := flowKey(proto, client, server)
 	var f datapathFlow
 	if err := d.objs.Flows.Lookup(key, &f); err != nil {
-		return "", meant, false
+		return c, false
 	}
-	opener := f.Client
+	opener, other := f.Client, f.Server
 	if fromA != (datapathFlowFlag(f.Flags)&datapathFlowFlagFLOW_FROM_A != 0) {
-		opener = f.Server
+		opener, other = other, opener
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	workload, ok = d.known.workloads[opener]
-	return workload, meant, ok
+	c.Client, ok = d.known.workloads[opener]
+	c.Receiver = d.known.workloads[other]
+	return c, ok
 }
 
 // flowKey builds the key of a flow other than ICMP and reports whether the client is its end a.

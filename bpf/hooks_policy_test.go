@@ -153,8 +153,8 @@ func (n *node) meant(use probe, got outcome) netip.AddrPort {
 	if err != nil {
 		return use.To
 	}
-	workload, meant, ok := n.d.Owner(unix.IPPROTO_UDP, from, sent)
-	if !ok || workload != "svc" || meant.Addr() != use.To.Addr().Unmap() {
+	c, ok := n.d.Owner(unix.IPPROTO_UDP, from, sent)
+	if !ok || c.Client != "svc" || c.Server.Addr() != use.To.Addr().Unmap() {
 		return use.To
 	}
 	return sent

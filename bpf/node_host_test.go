@@ -168,13 +168,13 @@ func TestOwnerOfAliasedQuestions(t *testing.T) {
 				continue
 			}
 			client, alias := netip.MustParseAddrPort(words[1]), netip.MustParseAddrPort(words[3])
-			workload, meant, ok := n.d.Owner(unix.IPPROTO_UDP, client, alias)
-			if workload != "app" || meant != to || !ok || alias == to {
-				t.Errorf("Owner(%s, %s) = %q, %v, %v; want app, %v", client, alias, workload, meant, ok, to)
+			c, ok := n.d.Owner(unix.IPPROTO_UDP, client, alias)
+			if c.Client != "app" || c.Receiver != "" || c.Server != to || !ok || alias == to {
+				t.Errorf("Owner(%s, %s) = %+v, %v; want app, %v", client, alias, c, ok, to)
 			}
 		}
 	}
-	if _, _, ok := n.d.Owner(unix.IPPROTO_UDP, netip.MustParseAddrPort("127.0.0.1:9"), netip.MustParseAddrPort("127.0.0.1:53")); ok {
+	if _, ok := n.d.Owner(unix.IPPROTO_UDP, netip.MustParseAddrPort("127.0.0.1:9"), netip.MustParseAddrPort("127.0.0.1:53")); ok {
 		t.Error("a flow that nobody opened has an owner")
 	}
 }

@@ -119,9 +119,9 @@ func TestDNSIsRedirected(t *testing.T) {
 			t.Errorf("%s over udp: %q, %v; want %q", to, buffer[:size], err, want)
 		}
 		client := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-		workload, meant, ok := n.d.Owner(unix.IPPROTO_UDP, client, to)
-		if workload != "w1" || meant != to || !ok {
-			t.Errorf("Owner: %q, %v, %v; want w1, %v", workload, meant, ok, to)
+		c, ok := n.d.Owner(unix.IPPROTO_UDP, client, to)
+		if want := (Call{Client: "w1", Server: to}); c != want || !ok {
+			t.Errorf("Owner: %+v, %v; want %+v", c, ok, want)
 		}
 		conn.Close()
 	}

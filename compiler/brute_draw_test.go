@@ -22,32 +22,8 @@ func drawWhole(t *rapid.T) *check.Module {
 		if rapid.IntRange(0, 5).Draw(t, "for host") == 0 {
 			p.Subject = program.Subject{Host: true}
 		}
-		for _, b := range []*check.Block{p.Egress, p.Ingress} {
-			if b == nil {
-				continue
-			}
-			if rapid.IntRange(0, 2).Draw(t, "resolve via") == 0 && b == p.Egress {
-				b.Resolvers = []program.Resolver{drawResolver(t)}
-			}
-		}
 	}
 	return m
-}
-
-func drawResolver(t *rapid.T) program.Resolver {
-	prefix := func(text string) program.Peers {
-		return program.Peers{Include: []program.Peer{{Kind: program.PeerPrefix, Prefix: netip.MustParsePrefix(text)}}}
-	}
-	udp := program.L4{Proto: program.ProtoUDP, First: 53, Last: 54}
-	return rapid.SampledFrom([]program.Resolver{
-		{Name: "node", Node: true},
-		{Name: "p.out", Peers: prefix("198.51.100.0/24"), L4: []program.L4{udp, tcp(53, 53)}},
-		{Name: "p.for", Peers: prefix("198.51.100.4/32"), L4: []program.L4{udp}, For: []program.NamePattern{"**.example.com"}},
-		{Name: "p.host", Peers: program.Peers{Include: []program.Peer{{Kind: program.PeerHost}}}, L4: []program.L4{tcp(53, 53)}},
-		{Name: "p.b", Peers: program.Peers{Include: []program.Peer{{
-			Kind: program.PeerSelector, Selector: &program.Selector{Op: program.OpIn, Key: "app", Values: []string{"b"}},
-		}}}, L4: []program.L4{udp}},
-	}).Draw(t, "resolver")
 }
 
 func answers() [][]verdict.Answer {

@@ -62,7 +62,9 @@ func (c *compilation) limitMembers(scopes []*scope) {
 	owed := make(map[string]int)
 	for _, s := range scopes {
 		for _, r := range s.rules {
-			owed[r.key] += len(s.list(r).others)
+			if r.list >= 0 {
+				owed[r.key] += len(s.found[r.list].others)
+			}
 		}
 	}
 	c.tooMuch(CodeLimitMembers, fmt.Sprintf("the tables of a node tell %s peers apart, and there are more", thousands(c.limits.Members)), owed, "speaks of",

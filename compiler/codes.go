@@ -10,7 +10,7 @@ const (
 	CodeTooMany   diag.Code = "too-many"  // more tiers or rules than a verdict can tell apart
 	CodeNameSets  diag.Code = "name-sets" // domain peers that overlap in too many combinations
 	CodeL7Ports   diag.Code = "l7-ports"  // an L7 part over more ports than there may be listeners
-	CodeDNSPort   diag.Code = "dns-port"  // a dns part at another port, or port 53 for another L7 kind
+	CodeDNSPort   diag.Code = "dns-port"  // port 53 for another L7 kind, where questions are judged
 
 	// More than a node holds, see program.Limits.
 	CodeLimitInventory diag.Code = "limit-inventory" // workloads, and addresses of theirs and of the node: no place

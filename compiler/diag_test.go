@@ -91,10 +91,6 @@ func TestDiagnostics(t *testing.T) {
 func TestNotSupported(t *testing.T) {
 	anyone := program.Peer{Kind: program.PeerAny}
 	http := &program.L7{Kind: program.L7HTTP, HTTP: []program.HTTPRequest{{Path: program.PathPattern{Subtree: true}}}}
-	via := one(rule(program.Allow, nil, tcp(80, 80), domain("a.example.com")), nil)
-	via.Policies[0].Egress.Resolvers = []program.Resolver{{Name: "p.r"}}
-	node := one(rule(program.Allow, nil, tcp(80, 80), domain("a.example.com")), nil)
-	node.Policies[0].Egress.Resolvers = []program.Resolver{{Name: "node", Node: true}}
 	host := one(rule(program.Allow, nil, tcp(80, 80), anyone), nil)
 	host.Policies[0].Subject = program.Subject{Host: true}
 	plain := one(rule(program.Allow, http, tcp(80, 80), anyone), nil)
@@ -102,7 +98,6 @@ func TestNotSupported(t *testing.T) {
 		name      string
 		bad, good *check.Module
 	}{
-		{"resolve via", via, node},
 		{"host", host, plain},
 	}
 	for _, test := range tests {

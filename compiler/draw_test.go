@@ -98,8 +98,12 @@ func learned() [][]verdict.Answer {
 	answer := func(name string, via ...string) verdict.Answer {
 		return verdict.Answer{Name: program.ParseName(name), Via: names(via...), Server: node}
 	}
-	other := answer("a.example.com")
-	other.Server.Addr = netip.MustParseAddr("203.0.113.53")
+	by := func(a verdict.Answer, server string) verdict.Answer {
+		a.Server.Addr = netip.MustParseAddr(server)
+		return a
+	}
+	svc := by(answer("a.example.com"), "127.0.0.53")
+	svc.Server.Workload = "c"
 	return [][]verdict.Answer{
 		nil,
 		{answer("a.example.com")},
@@ -109,7 +113,14 @@ func learned() [][]verdict.Answer {
 		{answer("x.example.net", "c.example.net", "a.example.com")},
 		{answer("other.test")},
 		{answer("other.test", "a.example.com")},
-		{other},
+		{by(answer("a.example.com"), "203.0.113.53")},
+		{by(answer("a.example.com"), "198.51.100.4")},
+		{by(answer("x.example.net"), "198.51.100.4")},
+		{by(answer("b.example.com"), "198.51.100.7")},
+		{by(answer("b.example.com"), "10.0.0.3")},
+		{by(answer("other.test", "a.example.com"), "192.0.2.1")},
+		{svc},
+		{svc, by(answer("a.example.com"), "192.0.2.1"), answer("b.example.com")},
 		{answer("a.example.com"), answer("x.example.net")},
 		{answer("a.example.com"), answer("b.example.com")},
 		{answer("b.example.com"), answer("api-1.example.com"), answer("other.test", "x.example.net")},
@@ -226,13 +237,12 @@ func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check
 		if onlyDomains(r) && rapid.Bool().Draw(t, "pinned") {
 			r.L7 = &program.L7{Kind: program.L7TLS, Pinned: true}
 		}
-	case 6:
+	case 6, 9:
 		r.L4 = dns
-		if d == program.Egress && !hasDomainPeer(r) && rapid.Bool().Draw(t, "dns part") {
-			r.L7 = &program.L7{Kind: program.L7DNS, DNS: []program.NamePattern{"*.example.com"}}
-			if rapid.Bool().Draw(t, "types") {
-				r.L7.Types = []uint16{1, 16}
-			}
+		if d == program.Egress && !hasDomainPeer(r) && rapid.IntRange(0, 2).Draw(t, "dns part") > 0 {
+			r.L4 = append(r.L4, rapid.SampledFrom([][]program.L4{nil, {{Proto: program.ProtoUDP, First: 50, Last: 60}}, {tcp(22, 22)}}).Draw(t, "more ports")...)
+			types := rapid.SampledFrom([][]uint16{nil, {1, 16}, {1, 255}, {1, 255}}).Draw(t, "types")
+			r.L7 = &program.L7{Kind: program.L7DNS, DNS: []program.NamePattern{"*.example.com"}, Types: types}
 		}
 	case 7:
 		r.L4 = []program.L4{{Proto: program.ProtoICMP, First: 8 << 8, Last: 8<<8 | 255}, {Proto: 47, Last: 0xffff}}
@@ -244,6 +254,30 @@ func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check
 		}).Draw(t, "ports")}
 	}
 	return r
+}
+
+// drawResolvers draws one or two: of the node, outside, the host, workloads of each kind, some believed
+// about some names only, some at other ports than 53.
+func drawResolvers(t *rapid.T) []program.Resolver {
+	is := func(p program.Peer) program.Peers { return program.Peers{Include: []program.Peer{p}} }
+	prefix := func(text string) program.Peers {
+		return is(program.Peer{Kind: program.PeerPrefix, Prefix: netip.MustParsePrefix(text)})
+	}
+	app := func(value string) program.Peers {
+		return is(program.Peer{Kind: program.PeerSelector, Selector: &program.Selector{Op: program.OpIn, Key: "app", Values: []string{value}}})
+	}
+	udp := func(first, last uint16) program.L4 {
+		return program.L4{Proto: program.ProtoUDP, First: first, Last: last}
+	}
+	return rapid.SliceOfNDistinct(rapid.SampledFrom([]program.Resolver{
+		{Name: "node", Node: true},
+		{Name: "p.out", Peers: prefix("198.51.100.0/24"), L4: []program.L4{udp(53, 54), tcp(53, 53)}},
+		{Name: "p.for", Peers: prefix("198.51.100.4/32"), L4: []program.L4{udp(53, 53)}, For: []program.NamePattern{"**.example.com"}},
+		{Name: "p.some", Peers: prefix("9.9.9.9/32"), L4: []program.L4{udp(54, 54), tcp(22, 22)}, For: []program.NamePattern{"a.example.com", "x.example.net"}},
+		{Name: "p.host", Peers: is(program.Peer{Kind: program.PeerHost}), L4: []program.L4{tcp(53, 53), udp(53, 53)}},
+		{Name: "p.b", Peers: app("b"), L4: []program.L4{udp(53, 54)}},
+		{Name: "p.a", Peers: app("a"), L4: []program.L4{udp(53, 53)}, For: []program.NamePattern{"*.example.com"}},
+	}), 1, 2, func(r program.Resolver) string { return r.Name }).Draw(t, "resolvers")
 }
 
 func hasDomainPeer(r *check.Rule) bool {
@@ -286,6 +320,9 @@ func drawModule(t *rapid.T) *check.Module {
 		}
 		block := func(d program.Direction) *check.Block {
 			b := &check.Block{Span: next()}
+			if d == program.Egress && rapid.IntRange(0, 2).Draw(t, "resolve via") == 0 {
+				b.Resolvers = drawResolvers(t)
+			}
 			for j := range rapid.IntRange(0, 3).Draw(t, "rules") {
 				r := drawRule(t, d, fmt.Sprintf("%s%d", d, j), m.Tiers[p.Tier].Default != program.Pass)
 				r.PlaceSpan, r.L4Span, r.PeersSpan = next(), next(), next()

@@ -12,9 +12,11 @@ import (
 // noProto stands for a protocol that no rule names.
 const noProto = 0
 
-// term is a rule as far as it speaks of a class: implied terms are the questions of domain peers.
+// term is a rule as far as it speaks of a class, at its own ports or, implied by its domain peers, at
+// those of a resolver.
 type term struct {
 	*scopeRule
+	l4      []program.L4
 	implied bool
 }
 
@@ -23,24 +25,15 @@ func (s *scope) terms(cl *class) []term {
 	var ts []term
 	for _, r := range s.rules {
 		if static(r, cl) || named(r, cl) {
-			ts = append(ts, term{scopeRule: r})
+			ts = append(ts, term{scopeRule: r, l4: r.L4})
 		}
-		if implied(r, cl) {
-			ts = append(ts, term{r, true})
+		for i := range r.resolvers {
+			if v := &r.resolvers[i]; holds(v.list, cl) {
+				ts = append(ts, term{r, v.l4, true})
+			}
 		}
 	}
 	return ts
-}
-
-// l4 returns what t covers.
-func (t term) l4() []program.L4 {
-	if t.implied {
-		return []program.L4{
-			{Proto: program.ProtoUDP, First: portDNS, Last: portDNS},
-			{Proto: program.ProtoTCP, First: portDNS, Last: portDNS},
-		}
-	}
-	return t.L4
 }
 
 // segment is a range of ports of one protocol with one verdict.
@@ -78,7 +71,7 @@ func (s *scope) entries(cl *class) []program.Entry {
 func (s *scope) protocols(ts []term) []uint8 {
 	var ps []uint8
 	for _, t := range ts {
-		for _, l := range t.l4() {
+		for _, l := range t.l4 {
 			if !l.Any {
 				ps = append(ps, l.Proto)
 			}
@@ -124,7 +117,7 @@ type edge struct{ at, term, begin int }
 func (s *scope) edges(ts []term, proto uint8) []edge {
 	edges := []edge{{at: 0}, {at: 0x10000}}
 	for i, t := range ts {
-		for _, l := range t.l4() {
+		for _, l := range t.l4 {
 			switch {
 			case l.Any:
 				edges = append(edges, edge{0, i, 1})
@@ -175,7 +168,10 @@ func widest(segments []segment, rest program.Verdict) program.Verdict {
 func (s *scope) verdict(cl *class, covering []term, proto uint8, port uint16) program.Verdict {
 	kinds := make(map[program.L7Kind]bool)
 	for _, t := range covering {
-		if t.L7 != nil && !t.implied {
+		switch {
+		case t.implied:
+			kinds[program.L7DNS] = true
+		case t.L7 != nil:
 			kinds[t.L7.Kind] = true
 		}
 	}

@@ -34,7 +34,7 @@ func (c *compilation) half(s *scope, cl, names *class, port uint16) *program.Hal
 	for _, t := range s.tiers {
 		ht := program.HalfTier{Default: t.defaults, DefaultRule: t.defaultRule}
 		for _, r := range t.rules {
-			if !coversPort(r.Rule, program.ProtoTCP, port) {
+			if !containsPort(r.L4, program.ProtoTCP, port) {
 				continue
 			}
 			rules := c.requestRules(r, cl, names)

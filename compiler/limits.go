@@ -5,6 +5,7 @@ package compiler
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"mpol/compiler/program"
 	"mpol/lang/diag"
@@ -118,7 +119,7 @@ func (p *policy) checkRule(r *program.Rule, d program.Direction) {
 	}
 }
 
-// checkDNS: questions are judged in egress, at port 53, for servers with an address.
+// checkDNS: questions are judged in egress, for servers with an address.
 func (p *policy) checkDNS(r *program.Rule, d program.Direction, add func(diag.Code, diag.Span, string, string, ...any)) {
 	rule := p.place(r.ID).rule
 	if d == program.Ingress {
@@ -127,10 +128,9 @@ func (p *policy) checkDNS(r *program.Rule, d program.Direction, add func(diag.Co
 	if hasDomain(r.Peers) {
 		add(diag.NotSupported, rule.PeersSpan, "", "a dns part with a domain peer is not supported")
 	}
-	for _, l := range r.L4 {
-		if l.Any || l.First != portDNS || l.Last != portDNS {
-			add(CodeDNSPort, rule.L4Span, "write `on udp/53, tcp/53`", "a dns part works at port 53 alone")
-			return
-		}
+	if slices.ContainsFunc(r.L4, func(l program.L4) bool {
+		return l.Any || l.Proto != program.ProtoUDP && l.Proto != program.ProtoTCP
+	}) {
+		add(diag.L7Protocol, rule.L4Span, "write `on udp/53, tcp/53`", "dns works over udp and tcp alone")
 	}
 }

@@ -19,8 +19,6 @@ type list struct {
 	strangers bool
 	others    []*identity
 
-	ranges  []program.Ranges // of the addresses of the members in the run ranged
-	ranged  int
 	changed int // the run in which the members changed last
 	used    int // the last run that needed it
 }
@@ -156,50 +154,4 @@ func (s *space) candidates(p program.Peer) [][]*identity {
 		return sets
 	}
 	return [][]*identity{s.identities}
-}
-
-// rangesOf returns the addresses of a list's members.
-func (s *space) rangesOf(l *list) []program.Ranges {
-	if l.ranged < max(s.moved, l.changed) || l.ranged == 0 {
-		l.ranges, l.ranged = s.ranges(l.members, true), max(s.moved, l.changed)
-	}
-	return l.ranges
-}
-
-// ranges returns the addresses of some identities, or of all others, as ranges whose union they are.
-// An address that is among them inside of a prefix that is not, inside of one that is, goes to a range
-// of its own.
-func (s *space) ranges(ids []*identity, among bool) []program.Ranges {
-	in := make([]bool, len(s.identities))
-	for i := range in {
-		in[i] = !among
-	}
-	for _, id := range ids {
-		in[id.index] = among
-	}
-	type node struct {
-		in    bool
-		level int
-	}
-	nodes := make([]node, len(s.addresses))
-	around := nesting(len(s.addresses), func(i int) netip.Prefix { return s.addresses[i].Prefix })
-	levels := []program.Ranges{}
-	for i, a := range s.addresses {
-		n, outer := node{in: in[a.Identity], level: -1}, false
-		if around[i] >= 0 {
-			n.level, outer = nodes[around[i]].level, nodes[around[i]].in
-		}
-		switch {
-		case n.in && !outer:
-			n.level++
-			if n.level == len(levels) {
-				levels = append(levels, program.Ranges{})
-			}
-			levels[n.level].Include = append(levels[n.level].Include, a.Prefix)
-		case !n.in && outer:
-			levels[n.level].Except = append(levels[n.level].Except, a.Prefix)
-		}
-		nodes[i] = n
-	}
-	return levels
 }

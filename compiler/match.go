@@ -68,12 +68,10 @@ func (id *identity) among(ps program.Peers) bool {
 }
 
 // static reports whether the peers of r other than domains hold for a class.
-func static(r *scopeRule, c *class) bool { return c.holds != nil && r.list >= 0 && c.holds[r.list] }
+func static(r *scopeRule, c *class) bool { return holds(r.list, c) }
 
-// implied reports whether r allows questions to the addresses of a class.
-func implied(r *scopeRule, c *class) bool {
-	return c.holds != nil && r.resolvers >= 0 && c.holds[r.resolvers]
-}
+// holds reports whether a list of peers, -1 for none, holds for a class.
+func holds(list int, c *class) bool { return c.holds != nil && list >= 0 && c.holds[list] }
 
 // named reports whether a domain peer of r is in the name set of a class.
 func named(r *scopeRule, c *class) bool {

@@ -16,7 +16,7 @@ func (s *scope) nameSets(limits *program.Limits) bool {
 	if !s.proxied {
 		return true
 	}
-	s.table.Names = &program.Names{Peers: slices.Concat([]program.NamePeer{}, s.peers), Sets: []program.NameSet{}}
+	s.table.Names = &program.Names{Peers: s.namePeers(), Sets: []program.NameSet{}}
 	if s.sets == nil {
 		s.findSets()
 	}
@@ -33,6 +33,21 @@ func (s *scope) nameSets(limits *program.Limits) bool {
 	return true
 }
 
+// namePeers are the name peers as the table has them. Where nobody is a resolver of one, nobody is
+// believed.
+func (s *scope) namePeers() []program.NamePeer {
+	out := make([]program.NamePeer, len(s.peers))
+	for i, p := range s.peers {
+		out[i] = program.NamePeer{Key: p.key, Domain: p.domain, Servers: []program.NameServer{}}
+		for _, v := range p.resolvers {
+			if classes, some := s.holding(v.list); some {
+				out[i].Servers = append(out[i].Servers, program.NameServer{Classes: classes, For: v.about})
+			}
+		}
+	}
+	return out
+}
+
 // findSets takes too many combinations rather than too few: every set of peers of which each two go
 // together. It ends with the first that is too many.
 func (s *scope) findSets() {
@@ -40,7 +55,7 @@ func (s *scope) findSets() {
 	for i := range s.peers {
 		overlap[i] = make([]bool, len(s.peers))
 		for j := range s.peers {
-			overlap[i][j] = together(&s.peers[i].Domain, &s.peers[j].Domain)
+			overlap[i][j] = together(&s.peers[i].domain, &s.peers[j].domain)
 		}
 	}
 	s.sets = []class{}
@@ -50,7 +65,7 @@ func (s *scope) findSets() {
 			if slices.ContainsFunc(set, func(j int) bool { return !overlap[i][j] }) {
 				continue
 			}
-			next := class{key: key + s.peers[i].Key, names: append(slices.Clone(set), i)}
+			next := class{key: key + s.peers[i].key, names: append(slices.Clone(set), i)}
 			s.sets = append(s.sets, next)
 			if len(s.sets) > program.MaxNameSets || !grow(next.names, next.key+" & ", i+1) {
 				return false

@@ -35,7 +35,7 @@ func bit(b bool) int {
 
 // opens reports whether an address of id may belong to a name set.
 func (s *scope) opens(names *class, id *identity) bool {
-	return !slices.ContainsFunc(names.names, func(p int) bool { return !id.opened(&s.peers[p].Domain) })
+	return !slices.ContainsFunc(names.names, func(p int) bool { return !id.opened(&s.peers[p].domain) })
 }
 
 // speaking returns the peers of a name set that some rule allows a port.
@@ -43,7 +43,7 @@ func (s *scope) speaking(names *class, port uint16) []int {
 	var out []int
 	for _, p := range names.names {
 		if slices.ContainsFunc(s.rules, func(r *scopeRule) bool {
-			return slices.ContainsFunc(r.names, func(n ruleName) bool { return n.peer == p }) && coversPort(r.Rule, program.ProtoTCP, port)
+			return slices.ContainsFunc(r.names, func(n ruleName) bool { return n.peer == p }) && containsPort(r.L4, program.ProtoTCP, port)
 		}) {
 			out = append(out, p)
 		}
@@ -150,7 +150,7 @@ func (c *compilation) profileKey(row program.ProfileRow, use profileUse) string 
 	if row.NameClass >= 0 {
 		s := c.scopes[row.Egress]
 		for _, p := range s.speaking(&s.classes[row.NameClass], row.Port) {
-			parts = append(parts, "name of "+s.peers[p].Key)
+			parts = append(parts, "name of "+s.peers[p].key)
 		}
 	}
 	add(row.Ingress, row.IngressClass)

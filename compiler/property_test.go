@@ -4,6 +4,7 @@ package compiler_test
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -49,7 +50,8 @@ func TestTablesAgreeWithDecide(t *testing.T) {
 		"request allow tls", "request deny tls", "request allow grpc", "request deny grpc",
 		"request allow leaving", "request deny leaving", "request allow headers", "request deny headers",
 		"question allow", "question deny", "never judged", "host workload redirect", "by ungranted", "by late", "passed question",
-		"opened", "opened privately", "opened to tls",
+		"opened", "opened privately", "opened to tls", "opened by another resolver", "opened by a host workload",
+		"question to a host workload", "question to a workload", "question elsewhere", "question for everything", "question denied by the server's half",
 	}, func(t *rapid.T) {
 		m := drawModule(t)
 		p, diags := compiler.Compile(m, universe())
@@ -101,7 +103,7 @@ func flows(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, from, t
 			switch {
 			case got.profile != nil:
 				requests(t, e, got.profile, f, seen)
-			case v.L7 == program.L7DNS && (to.Workload == ""):
+			case v.L7 == program.L7DNS:
 				questions(t, p, e, w, f, seen)
 			}
 		}
@@ -123,12 +125,18 @@ func count(seen tally, e *verdict.Evaluator, f verdict.Flow, v verdict.Verdict) 
 		key = "conflict"
 	}
 	seen[key]++
-	if f.Answers != nil && v.Action != verdict.Deny {
+	if answers := f.Answers; answers != nil && v.Action != verdict.Deny {
 		f.Answers = nil
 		if e.Decide(f).Action == verdict.Deny {
 			seen["opened"]++
 			if special(f.To) {
 				seen["opened privately"]++
+			}
+			switch server := answers[0].Server; {
+			case server.Workload != "":
+				seen["opened by a host workload"]++
+			case server.Addr != netip.MustParseAddr("9.9.9.9"):
+				seen["opened by another resolver"]++
 			}
 			if v.L7 == program.L7TLS {
 				seen["opened to tls"]++
@@ -197,19 +205,39 @@ func requests(t *rapid.T, e *verdict.Evaluator, profile *program.Profile, f verd
 func questions(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, f verdict.Flow, seen tally) {
 	table := &w.t.Tables[w.end(f.From).bound.Egress]
 	for _, name := range []string{"a.example.com", "b.example.com", "x.y.example.com", "x.example.net", "other.test"} {
-		for _, typ := range []uint16{1, 16, 65} {
+		for _, typ := range []uint16{1, 16, 65, 255} {
 			q := verdict.Question{Name: program.ParseName(name), Type: typ}
 			f.Question = &q
 			v := e.Decide(f)
-			got := w.question(table, f.Proto, f.To.Addr, q)
-			if got.Allow != (v.Action == verdict.Allow) || got.Rule != p.Rules.Source(v.Rule).Key {
+			got := w.question(table, f, q)
+			if got.Allow != (v.Action == verdict.Allow) || got.Rule != p.Rules.Source(v.Rule).Key && v.Half == program.Egress {
 				t.Fatalf("%+v %+v:\nTables %+v\nDecide %+v", f, q, got, v)
 			}
 			seen["question "+v.Action.String()]++
+			if v.Half == program.Ingress {
+				seen["question denied by the server's half"]++
+			}
+			if v.Action == verdict.Allow {
+				countQuestion(seen, f)
+			}
 			if src := p.Rules.Source(v.Rule); src.Tier == "late" || src.Name == "ungranted" {
 				seen["passed question"]++
 			}
 		}
+	}
+}
+
+// countQuestion counts an allowed question by where it goes.
+func countQuestion(seen tally, f verdict.Flow) {
+	switch {
+	case f.To.Workload != "":
+		seen["question to a host workload"]++
+	case f.To.Addr == netip.MustParseAddr("10.0.0.2"):
+		seen["question to a workload"]++
+	case f.Port != 53:
+		seen["question elsewhere"]++
+	case f.Question.Type == 255:
+		seen["question for everything"]++
 	}
 }
 

@@ -24,12 +24,6 @@ const (
 	rankDefault   = rankUngranted + 1
 )
 
-const (
-	portDNS = 53
-	// Types that a domain peer asks for: A, AAAA, SVCB, HTTPS.
-	typeA, typeAAAA, typeSVCB, typeHTTPS = 1, 28, 64, 65
-)
-
 // scope is what a set of policies says in one direction: the content of one table.
 type scope struct {
 	direction program.Direction
@@ -48,16 +42,17 @@ type scope struct {
 	lists []program.Peers // what rules say of peers other than domains, by text
 	texts []string        // of the lists
 	found []*list         // the lists, nil until they are asked for
-	peers []program.NamePeer
-	sets  []class           // the name sets, nil until they are asked for
-	made  map[string]*class // of static classes, by the lists that hold
+	peers []namePeer
+	// asking are the protocols and ports at which questions are judged.
+	asking []program.L4
+	sets   []class           // the name sets, nil until they are asked for
+	made   map[string]*class // of static classes, by the lists that hold
 
 	classes []class // the first is that of strangers
 	names   int     // classes from here on are those of name sets
 	members []member
 	spent   budget // by the classes and members that were made
 	table   program.Table
-	ranged  bool      // the table speaks of ranges of addresses
 	diags   diag.List // of the lowering
 	number  int       // of the table
 
@@ -84,17 +79,19 @@ type scopeRule struct {
 	key    string // of its source
 	tier   int    // index into Rules.Tiers
 	order  int    // among the rules of the scope
-	// list and resolvers are indexes into scope.lists, -1 for none.
-	list, resolvers int
-	// domains are the domain peers of an allow, each less what the rule takes away.
-	domains []program.Domain
-	names   []ruleName
+	list   int    // index into scope.lists, -1 for none
+	// domains are the domain peers of an allow, each less what the rule takes away; resolvers answer
+	// for them.
+	domains   []program.Domain
+	resolvers []resolver
+	names     []ruleName
 }
 
 // ruleName is what a learned address has to be of for a rule to hold.
 type ruleName struct {
 	domain program.Domain
-	peer   int // index into scope.peers
+	key    string // of the name peer
+	peer   int    // index into scope.peers
 	// host is what the Host or the server name of a request must be of or, for a pinned rule, sni.
 	host program.Domain
 	sni  program.NamePattern
@@ -197,46 +194,81 @@ func (s *scope) passes() bool {
 
 // collectPeers finds the lists and the name peers, and numbers those of each rule.
 func (s *scope) collectPeers() {
-	list, peer := make(map[string]program.Peers), make(map[string]program.Domain)
 	for _, r := range s.rules {
-		for _, ps := range []program.Peers{staticPeers(r.Rule), s.resolverPeers(r.Rule)} {
-			if len(ps.Include) > 0 {
-				list[ps.String()] = ps
-			}
+		r.resolvers = s.resolversOf(r.Rule)
+		for _, v := range r.resolvers {
+			s.asking = append(s.asking, v.l4...)
 		}
 		isDNS := r.L7 != nil && r.L7.Kind == program.L7DNS
 		if isDNS || hasDomain(r.Peers) {
 			s.proxied = s.proxied || s.direction == program.Egress
 		}
-		if r.L7 != nil && !isDNS && coversPort(r.Rule, program.ProtoTCP, portDNS) {
+		switch {
+		case isDNS:
+			s.asking = append(s.asking, r.L4...)
+		case r.L7 != nil && containsPort(r.L4, program.ProtoTCP, portDNS):
 			s.owned = append(s.owned, r)
 		}
 		if r.Action == program.Allow {
 			r.domains = domains(r.Rule)
 		}
-		r.names = ruleNames(r)
-		for _, n := range r.names {
-			peer[n.domain.String()] = n.domain
+	}
+	if s.proxied {
+		s.asking = append(s.asking, questionsL4()...)
+	}
+	s.collectLists()
+	s.collectNames()
+}
+
+// collectLists finds the lists of who the peers and resolvers of the rules are.
+func (s *scope) collectLists() {
+	list := make(map[string]program.Peers)
+	collect := func(ps program.Peers) {
+		if len(ps.Include) > 0 {
+			list[ps.String()] = ps
 		}
 	}
-	lists, peers := sortedKeys(list), sortedKeys(peer)
-	s.texts = lists
-	for _, k := range lists {
+	for _, r := range s.rules {
+		collect(staticPeers(r.Rule))
+		for i := range r.resolvers {
+			collect(r.resolvers[i].peers)
+		}
+	}
+	s.texts = sortedKeys(list)
+	for _, k := range s.texts {
 		s.lists = append(s.lists, list[k])
 	}
-	for _, k := range peers {
-		s.peers = append(s.peers, program.NamePeer{Key: k, Domain: peer[k], Servers: s.resolvers()})
-	}
 	number := func(ps program.Peers) int {
-		if i, ok := slices.BinarySearch(lists, ps.String()); ok && len(ps.Include) > 0 {
+		if i, ok := slices.BinarySearch(s.texts, ps.String()); ok && len(ps.Include) > 0 {
 			return i
 		}
 		return -1
 	}
 	for _, r := range s.rules {
-		r.list, r.resolvers = number(staticPeers(r.Rule)), number(s.resolverPeers(r.Rule))
+		r.list = number(staticPeers(r.Rule))
+		for i := range r.resolvers {
+			r.resolvers[i].list = number(r.resolvers[i].peers)
+		}
+	}
+}
+
+// collectNames finds the name peers, after the lists.
+func (s *scope) collectNames() {
+	peer := make(map[string]namePeer)
+	for _, r := range s.rules {
+		r.names = ruleNames(r)
 		for i := range r.names {
-			r.names[i].peer, _ = slices.BinarySearch(peers, r.names[i].domain.String())
+			n := newNamePeer(r.names[i].domain, r.resolvers)
+			peer[n.key], r.names[i].key = n, n.key
+		}
+	}
+	keys := sortedKeys(peer)
+	for _, k := range keys {
+		s.peers = append(s.peers, peer[k])
+	}
+	for _, r := range s.rules {
+		for i := range r.names {
+			r.names[i].peer, _ = slices.BinarySearch(keys, r.names[i].key)
 		}
 	}
 }
@@ -248,18 +280,6 @@ func staticPeers(r *program.Rule) program.Peers {
 		Include: slices.DeleteFunc(slices.Clone(r.Peers.Include), isDomain),
 		Except:  slices.DeleteFunc(slices.Clone(r.Peers.Except), isDomain),
 	}
-}
-
-// resolverPeers returns the resolvers of a rule, which are those of the configuration, as peers.
-func (s *scope) resolverPeers(r *program.Rule) program.Peers {
-	var ps program.Peers
-	if len(r.Resolvers) == 0 {
-		return ps
-	}
-	for _, a := range s.answerers {
-		ps.Include = append(ps.Include, program.Peer{Kind: program.PeerPrefix, Prefix: single(a)})
-	}
-	return ps
 }
 
 // name makes the key and the lineage. All that decides an entry from a class is in the key: rules
@@ -297,7 +317,7 @@ func (s *scope) name(labels []program.Label) {
 			rule := *r.Rule
 			rule.ID = 0
 			k.Contents = append(k.Contents, keyed{r.key, rule})
-			if len(r.Resolvers) > 0 {
+			if slices.ContainsFunc(r.Resolvers, func(v program.Resolver) bool { return v.Node }) {
 				content.Resolvers = slices.Concat(s.answerers) // nil where there are none
 			}
 		}

@@ -34,9 +34,9 @@ type space struct {
 	*index                  // nil until it is asked for
 	asked  int              // how often members were looked for
 	lists  map[string]*list // by text
-	// renumbered, moved and peopled are the runs in which it changed last which identities there are, which
-	// addresses, and which people have them.
-	renumbered, moved, peopled int
+	// renumbered and peopled are the runs in which it changed last which identities there are, and which
+	// people have them.
+	renumbered, peopled int
 }
 
 // row is an address of a workload, which is of an identity.
@@ -126,7 +126,7 @@ func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, sockets, run
 		s.inventory = *inv
 		return
 	}
-	s.inventory, s.moved = *inv, run
+	s.inventory = *inv
 	for i := range s.rows {
 		if r := &s.rows[i]; recut || r.id == nil {
 			r.id = s.identity(r.who.kin, s.find(r.prefix.Addr()))

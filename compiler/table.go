@@ -145,15 +145,12 @@ func (c *compilation) stale(s *scope) bool {
 	for _, l := range s.found {
 		l.used, last = c.run, max(last, l.changed)
 	}
-	if s.ranged {
-		last = max(last, c.space.moved)
-	}
 	return s.lowered == 0 || s.lowered < last
 }
 
 // lowerScope fills in the table of s but for its members.
 func (c *compilation) lowerScope(s *scope) {
-	s.lowered, s.ranged, s.diags, s.spent, s.classes, s.members = c.run, false, nil, budget{}, nil, nil
+	s.lowered, s.diags, s.spent, s.classes, s.members = c.run, nil, budget{}, nil, nil
 	s.table = program.Table{Key: s.key, Lineage: s.lineage, Direction: s.direction}
 	if len(s.rules) > c.limits.Rules {
 		s.tooManyRules(c.limits.Rules)
@@ -167,7 +164,7 @@ func (c *compilation) lowerScope(s *scope) {
 		s.table.Classes[i] = program.Class{Key: cl.key, Names: i >= s.names, Entries: cl.entries}
 	}
 	if s.proxied {
-		c.questions(s)
+		s.table.Names.Questions = s.questions()
 	}
 }
 

@@ -4,9 +4,7 @@ package compiler
 
 import (
 	"fmt"
-	"slices"
 
-	"mpol/compiler/program"
 	"mpol/lang/diag"
 )
 
@@ -18,11 +16,6 @@ func (p *policy) checkSupported() {
 	}
 	if p.Subject.Host {
 		p.notSupported(p.NameSpan, "a policy `for host`")
-	}
-	for _, b := range p.blocks() {
-		if b != nil && slices.ContainsFunc(b.Resolvers, func(r program.Resolver) bool { return !r.Node }) {
-			p.notSupported(b.ResolversSpan, "`resolve via` another resolver than `node`")
-		}
 	}
 }
 

@@ -119,7 +119,7 @@ func (w walk) half(subject *program.Bound, d program.Direction, other walkEnd, f
 		return h
 	}
 	for _, a := range f.Answers {
-		class, ok := nameClass(t.Names, a, f.To.Addr)
+		class, ok := nameClass(t.Names, a, t.Class(w.end(a.Server).identity), f.To.Addr)
 		if !ok || slices.Contains(h.taking, class) {
 			continue
 		}
@@ -144,14 +144,15 @@ func (h *walkHalf) merge(v program.Verdict) {
 }
 
 // nameClass finds the set of exactly the peers that an answer gives an address to, which is not owned.
-func nameClass(names *program.Names, a verdict.Answer, addr netip.Addr) (int, bool) {
+func nameClass(names *program.Names, a verdict.Answer, server int, addr netip.Addr) (int, bool) {
 	var peers []int
 	for i := range names.Peers {
 		p := &names.Peers[i]
 		in := func(ps []netip.Prefix) bool {
 			return slices.ContainsFunc(ps, func(q netip.Prefix) bool { return q.Contains(addr) })
 		}
-		if p.Domain.Gives(a.Name, a.Via) && p.Servers.Contains(a.Server.Addr) && (!in(program.SpecialPurpose()) || in(p.Domain.Private)) {
+		if p.Domain.Gives(a.Name, a.Via) && slices.ContainsFunc(p.Servers, func(s program.NameServer) bool { return serves(s, server, a.Name) }) &&
+			(!in(program.SpecialPurpose()) || in(p.Domain.Private)) {
 			peers = append(peers, i)
 		}
 	}
@@ -224,21 +225,35 @@ func (w walk) profile(r *walked, e, i walkHalf, f verdict.Flow, looped bool) {
 	}
 }
 
-// question finds the verdict of the DNS proxy.
-func (w walk) question(t *program.Table, proto uint8, server netip.Addr, q verdict.Question) program.Verdict {
-	qs := t.Names.Questions
-	best := qs[len(qs)-1].Verdict
+// serves reports whether s is a server of a class about a name.
+func serves(s program.NameServer, class int, n program.Name) bool {
+	matches := func(p program.NamePattern) bool { return p.Matches(n) }
+	return (len(s.Classes) == 0 || slices.Contains(s.Classes, class)) && (len(s.For) == 0 || slices.ContainsFunc(s.For, matches))
+}
+
+// question finds the verdict of the DNS proxy. Where it is not the egress half's, no rule is named.
+func (w walk) question(t *program.Table, f verdict.Flow, q verdict.Question) program.Verdict {
+	to := w.end(f.To)
+	qs, class := t.Names.Questions, t.Class(to.identity)
+	best, found := program.Verdict{Rule: qs[len(qs)-1].Verdict.Rule}, false
 	for _, p := range qs {
 		v := p.Verdict
-		if p.Proto != 0 && p.Proto != proto || !p.Servers.Contains(server) || !p.Any && !p.Domain.Matches(q.Name) {
+		if len(p.L4) > 0 && !slices.ContainsFunc(p.L4, func(l program.L4) bool { return l.Contains(f.Proto, f.Port) }) {
 			continue
 		}
-		if len(p.Types) > 0 && !slices.Contains(p.Types, q.Type) {
+		if !serves(p.NameServer, class, q.Name) || !p.Any && !p.Domain.Matches(q.Name) {
 			continue
 		}
-		if v.Rank < best.Rank || v.Rank == best.Rank && v.Order < best.Order {
-			best = v
+		every := len(p.Types) == 0 && (q.Type != 255 || !v.Allow)
+		if !every && !slices.Contains(p.Types, q.Type) {
+			continue
 		}
+		if !found || v.Rank < best.Rank || v.Rank == best.Rank && v.Order < best.Order {
+			best, found = v, true
+		}
+	}
+	if best.Allow && q.Type == 255 && to.bound != nil && to.bound.Ingress >= 0 {
+		return program.Verdict{}
 	}
 	return best
 }

@@ -138,10 +138,10 @@ func BenchmarkView_judge(b *testing.B) {
 		for i := range size {
 			patterns = append(patterns, program.NamePattern(fmt.Sprintf("*.shop%d.example", i)))
 		}
-		v, name, server := ViewOf(1, policy(patterns)), program.ParseName("api.shop0.example"), netip.MustParseAddr("192.0.2.53")
+		v, name, server := ViewOf(1, policy(patterns)), program.ParseName("api.shop0.example"), netip.MustParseAddrPort("192.0.2.53:53")
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			for b.Loop() {
-				if !v.judge("w1", way{server, program.ProtoUDP}, name, typeA).allow {
+				if !v.judge("w1", way{server: server, proto: program.ProtoUDP}, name, typeA).allow {
 					b.Fatal("not allowed")
 				}
 			}

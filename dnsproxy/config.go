@@ -56,6 +56,8 @@ type Client struct {
 	Workload string
 	// Server is the server that the client meant, after undoing any rewriting of its packet.
 	Server netip.AddrPort
+	// Receiver is the host workload whose socket the server's is, empty where it is none.
+	Receiver string
 }
 
 // Refusal is the answer to a denied question.

@@ -180,8 +180,8 @@ func TestProxy_plain(t *testing.T) {
 	t.Run("dns-14", func(t *testing.T) {
 		r := newRig(t, serveScript(t, with(t, "4.100.51.198.in-addr.arpa. 300 PTR "+asked)), ViewOf(1, policy(
 			[]program.NamePattern{"**.google.com"}, program.Question{
-				Verdict: program.Verdict{Allow: true, Rank: 5, Rule: "60"}, Servers: everywhere(),
-				Domain: program.Domain{Patterns: []program.NamePattern{"**.in-addr.arpa"}}, Types: []uint16{dns.TypePTR},
+				Verdict: program.Verdict{Allow: true, Rank: 5, Rule: "60"},
+				Domain:  program.Domain{Patterns: []program.NamePattern{"**.in-addr.arpa"}}, Types: []uint16{dns.TypePTR},
 			})))
 		if in := r.ask(t, "udp", "4.100.51.198.in-addr.arpa", dns.TypePTR); len(in.Answer) != 1 || r.granted() != nil {
 			t.Errorf("answer %v granted %v, want one record and nothing granted", in, r.granted())

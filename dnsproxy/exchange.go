@@ -58,7 +58,7 @@ func (p *Proxy) accept(ctx context.Context, msg []byte, o origin) *exchange {
 		return nil
 	}
 	x.by = p.views.Load()
-	if x.rule = x.by.judge(x.Workload, way{x.Server.Addr(), x.proto}, x.labels, x.typ); !x.rule.allow {
+	if x.rule = x.by.judge(x.Workload, x.way(), x.labels, x.typ); !x.rule.allow {
 		x.deny(x.rule, "question not allowed")
 		return nil
 	}
@@ -73,12 +73,15 @@ func (p *Proxy) accept(ctx context.Context, msg []byte, o origin) *exchange {
 	return x
 }
 
+// way is that of the question.
+func (x *exchange) way() way { return way{x.Server, x.Receiver, x.proto} }
+
 // judge judges the question again when the views have changed since it came.
 func (x *exchange) judge(by *views) decision {
 	if by == x.by {
 		return x.rule
 	}
-	return by.judge(x.Workload, way{x.Server.Addr(), x.proto}, x.labels, x.typ)
+	return by.judge(x.Workload, x.way(), x.labels, x.typ)
 }
 
 // deny ends x with the configured refusal.

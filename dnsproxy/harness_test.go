@@ -180,11 +180,6 @@ func within(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("waited %v for %s", patience, what)
 }
 
-// everywhere is every address.
-func everywhere() program.Ranges {
-	return program.Ranges{Include: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}}
-}
-
 // addressTypes are the types of questions that a domain peer implies.
 func addressTypes() []uint16 { return []uint16{typeA, typeAAAA, typeSVCB, typeHTTPS} }
 
@@ -193,28 +188,29 @@ func addressTypes() []uint16 { return []uint16{typeA, typeAAAA, typeSVCB, typeHT
 func policy(patterns []program.NamePattern, extra ...program.Question) *program.Tables {
 	table := func(key string, patterns []program.NamePattern, extra ...program.Question) program.Table {
 		n := &program.Names{}
-		tb := program.Table{Key: key, Names: n}
+		tb := program.Table{Key: key, Names: n, Classes: []program.Class{{Key: "none"}}}
 		for i, p := range patterns {
 			d := program.Domain{Patterns: []program.NamePattern{p}}
-			n.Peers = append(n.Peers, program.NamePeer{Key: string(p), Domain: d, Servers: everywhere()})
-			n.Sets = append(n.Sets, program.NameSet{Peers: []int{i}, Class: i})
+			n.Peers = append(n.Peers, program.NamePeer{Key: string(p), Domain: d, Servers: []program.NameServer{{}}})
+			n.Sets = append(n.Sets, program.NameSet{Peers: []int{i}, Class: i + 1})
 			tb.Classes = append(tb.Classes, program.Class{Key: "names " + string(p), Names: true})
 			n.Questions = append(n.Questions, program.Question{
 				Verdict: program.Verdict{Allow: true, Rank: 5, Order: uint16(i), Rule: fmt.Sprint(i + 1)},
-				Servers: everywhere(), Domain: d, Types: addressTypes(),
+				Domain:  d, Types: addressTypes(),
 			})
 		}
 		n.Questions = append(n.Questions, extra...)
 		n.Questions = append(n.Questions, program.Question{
-			Verdict: program.Verdict{Rank: 7, Rule: "99"}, Servers: everywhere(), Any: true,
+			Verdict: program.Verdict{Rank: 7, Rule: "99"}, Any: true,
 		})
 		return tb
 	}
-	anyName := program.Question{Verdict: program.Verdict{Allow: true, Rank: 5, Rule: "50"}, Servers: everywhere(), Any: true}
+	anyName := program.Question{Verdict: program.Verdict{Allow: true, Rank: 5, Rule: "50"}, Any: true}
 	return &program.Tables{
 		Addresses: []program.Address{
 			{Prefix: netip.MustParsePrefix("0.0.0.0/0")},
 			{Prefix: netip.MustParsePrefix("198.51.100.200/32"), Owned: true},
+			{Prefix: netip.MustParsePrefix("::/0")},
 			{Prefix: netip.MustParsePrefix("2001:db8:77::/48"), Owned: true},
 		},
 		Subjects: []program.Bound{

@@ -126,7 +126,7 @@ func (x *exchange) commit(a *answer, w weighed) {
 // applied before is seen here, so that none misses it.
 func (x *exchange) conclude(a *answer, w weighed, err error) bool {
 	if w.end == nil && err == nil && len(w.addrs) > 0 {
-		key := memoryKey{way: way{x.Server.Addr(), x.proto}, name: x.name, typ: x.typ}
+		key := memoryKey{way: x.way(), name: x.name, typ: x.typ}
 		x.p.memory.add(x.Workload, key, w.addrs, x.p.cfg.Clock())
 	}
 	if x.p.views.Load() != w.by {

@@ -16,14 +16,14 @@ type View struct {
 	// Generation numbers the view for events.
 	Generation uint64
 	workloads  map[string]*namesView
-	owned      []netip.Prefix
-	ownedAddrs map[netip.Addr]bool
+	receivers  map[string]bool // workloads with an ingress table
+	space      *space
 	special    []netip.Prefix
 }
 
 // namesView is the egress table of a workload as far as it speaks of names.
 type namesView struct {
-	table     string
+	table     *program.Table
 	names     *program.Names
 	questions index // of names.Questions
 	peers     index // of names.Peers
@@ -37,20 +37,13 @@ func ViewOf(generation uint64, t *program.Tables) *View {
 	v := &View{
 		Generation: generation,
 		workloads:  make(map[string]*namesView),
-		ownedAddrs: make(map[netip.Addr]bool),
+		receivers:  make(map[string]bool),
+		space:      newSpace(t),
 		special:    program.SpecialPurpose(),
-	}
-	for _, a := range t.Addresses {
-		switch {
-		case !a.Owned:
-		case a.Prefix.IsSingleIP():
-			v.ownedAddrs[a.Prefix.Addr().Unmap()] = true
-		default:
-			v.owned = append(v.owned, a.Prefix)
-		}
 	}
 	byTable := make(map[int]*namesView)
 	for _, b := range t.Subjects {
+		v.receivers[b.Workload] = b.Ingress >= 0
 		if b.Egress < 0 || t.Tables[b.Egress].Names == nil {
 			continue
 		}
@@ -63,7 +56,7 @@ func ViewOf(generation uint64, t *program.Tables) *View {
 }
 
 func newNamesView(t *program.Table) *namesView {
-	n := &namesView{table: t.Key, names: t.Names, classes: make(map[string]string)}
+	n := &namesView{table: t, names: t.Names, classes: make(map[string]string)}
 	for _, s := range t.Names.Sets {
 		n.classes[setKey(s.Peers)] = t.Classes[s.Class].Key
 	}
@@ -97,9 +90,8 @@ func opens(t uint16) bool {
 // forbidden reports whether no name may open a: it is not of the internet, or belongs to the node
 // or a workload.
 func (v *View) forbidden(a netip.Addr) bool {
-	contains := func(p netip.Prefix) bool { return p.Contains(a) || p.Contains(a.Unmap()) }
-	return a.Is4In6() || v.ownedAddrs[a] || slices.ContainsFunc(v.special, contains) ||
-		slices.ContainsFunc(v.owned, contains)
+	who := v.space.find(a)
+	return a.Is4In6() || who == nil || who.Owned || slices.ContainsFunc(v.special, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // decision is what views say of a question.
@@ -111,35 +103,43 @@ type decision struct {
 	sets       []NameSetKey // what its answer opens
 }
 
-// way is how a question travels: to which server, over udp or tcp.
+// way is how a question travels: to which server, who is a host workload if it is named, over udp or
+// tcp.
 type way struct {
-	server netip.Addr
-	proto  uint8
+	server   netip.AddrPort
+	receiver string
+	proto    uint8
 }
 
 // judge asks one view.
 func (v *View) judge(workload string, to way, name program.Name, typ uint16) decision {
 	w := v.workloads[workload]
-	if w == nil {
+	server, receiver, known := v.space.server(to)
+	if w == nil || !known {
 		return decision{generation: v.Generation}
 	}
-	d := w.verdict(to, name, typ)
+	class := w.table.Class(server)
+	d := w.verdict(class, to, name, typ)
 	d.generation = v.Generation
+	if d.allow && typ == typeANY && v.receivers[receiver] {
+		return decision{generation: v.Generation}
+	}
 	if !d.allow || !opens(typ) {
 		return d
 	}
-	if key, ok := w.set(to.server, name); ok {
+	if key, ok := w.set(class, name); ok {
 		d.sets = []NameSetKey{key}
 	}
 	return d
 }
 
-// verdict is that of the matching question rule with the lowest rank, then order.
-func (w *namesView) verdict(to way, name program.Name, typ uint16) decision {
+// verdict is that of the matching question rule with the lowest rank, then order, for a server of a
+// class.
+func (w *namesView) verdict(class int, to way, name program.Name, typ uint16) decision {
 	var best *program.Verdict
 	w.questions.each(name, func(i int) {
 		q := &w.names.Questions[i]
-		if (best == nil || before(q.Verdict, *best)) && asks(q, to, name, typ) {
+		if (best == nil || before(q.Verdict, *best)) && asks(q, class, to, name, typ) {
 			best = &q.Verdict
 		}
 	})
@@ -159,8 +159,9 @@ func before(a, b program.Verdict) bool {
 
 // asks reports whether q speaks of a question. ANY is asked for by its own number only: a rule for
 // every type allows it no more than one for A does, but denies it.
-func asks(q *program.Question, to way, name program.Name, typ uint16) bool {
-	if !q.Servers.Contains(to.server) || q.Proto != 0 && q.Proto != to.proto {
+func asks(q *program.Question, class int, to way, name program.Name, typ uint16) bool {
+	at := func(l program.L4) bool { return l.Contains(to.proto, to.server.Port()) }
+	if len(q.L4) > 0 && !slices.ContainsFunc(q.L4, at) || !serves(&q.NameServer, class, name) {
 		return false
 	}
 	every := len(q.Types) == 0 && (typ != typeANY || !q.Verdict.Allow)
@@ -170,11 +171,21 @@ func asks(q *program.Question, to way, name program.Name, typ uint16) bool {
 	return q.Any || q.Domain.Matches(name)
 }
 
-// set finds the name set of the peers that the name matches and about which the server is believed.
-func (w *namesView) set(server netip.Addr, name program.Name) (NameSetKey, bool) {
+// serves reports whether a server of a class is one of s about a name.
+func serves(s *program.NameServer, class int, name program.Name) bool {
+	_, is := slices.BinarySearch(s.Classes, class)
+	return (is || len(s.Classes) == 0) &&
+		(len(s.For) == 0 || slices.ContainsFunc(s.For, func(p program.NamePattern) bool { return p.Matches(name) }))
+}
+
+// set finds the name set of the peers that the name matches and about which a server of a class is
+// believed.
+func (w *namesView) set(class int, name program.Name) (NameSetKey, bool) {
 	var peers []int
 	w.peers.each(name, func(i int) {
-		if p := &w.names.Peers[i]; p.Servers.Contains(server) && p.Domain.Matches(name) {
+		p := &w.names.Peers[i]
+		believed := slices.ContainsFunc(p.Servers, func(s program.NameServer) bool { return serves(&s, class, name) })
+		if believed && p.Domain.Matches(name) {
 			peers = append(peers, i)
 		}
 	})
@@ -182,8 +193,8 @@ func (w *namesView) set(server netip.Addr, name program.Name) (NameSetKey, bool)
 		return NameSetKey{}, false
 	}
 	slices.Sort(peers)
-	class, ok := w.classes[setKey(slices.Compact(peers))]
-	return NameSetKey{Table: w.table, Class: class}, ok
+	key, ok := w.classes[setKey(slices.Compact(peers))]
+	return NameSetKey{Table: w.table.Key, Class: key}, ok
 }
 
 // views are those in force: one, or the old and the new one during a switch.

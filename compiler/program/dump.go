@@ -5,7 +5,6 @@ package program
 import (
 	"fmt"
 	"io"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,11 +89,7 @@ func (r *Rule) text(d Direction) string {
 	if d == Ingress {
 		word = "from"
 	}
-	l4 := make([]string, len(r.L4))
-	for i, l := range r.L4 {
-		l4[i] = l.String()
-	}
-	text := fmt.Sprintf("%s %s %s on %s", r.Action, word, r.Peers, strings.Join(l4, ", "))
+	text := fmt.Sprintf("%s %s %s on %s", r.Action, word, r.Peers, joinL4(r.L4))
 	if r.Audit {
 		text = "audit " + text
 	}
@@ -119,10 +114,10 @@ func (r *Rule) text(d Direction) string {
 	return text
 }
 
-func joinPrefixes(ps []netip.Prefix) string {
-	texts := make([]string, len(ps))
-	for i, p := range ps {
-		texts[i] = p.String()
+func joinL4(ls []L4) string {
+	texts := make([]string, len(ls))
+	for i, l := range ls {
+		texts[i] = l.String()
 	}
 	return strings.Join(texts, ", ")
 }
@@ -234,7 +229,11 @@ func entryText(e Entry) string {
 func (d *dump) names(n *Names) {
 	d.section("  names")
 	for i, p := range n.Peers {
-		d.row(fmt.Sprintf("    peer %d", i), p.Key, "by answers of "+joinPrefixes(p.Servers.Include))
+		servers := make([]string, len(p.Servers))
+		for j := range p.Servers {
+			servers[j] = p.Servers[j].String()
+		}
+		d.row(fmt.Sprintf("    peer %d", i), p.Key, "by answers of "+strings.Join(servers, "; "))
 	}
 	for _, s := range n.Sets {
 		d.row(fmt.Sprintf("    set %v", s.Peers), fmt.Sprintf("class %d", s.Class))
@@ -249,15 +248,24 @@ func (d *dump) names(n *Names) {
 		if len(q.Types) > 0 {
 			types = fmt.Sprintf("types %v", q.Types)
 		}
-		servers := "of " + joinPrefixes(q.Servers.Include)
-		if len(q.Servers.Except) > 0 {
-			servers += " except " + joinPrefixes(q.Servers.Except)
-		}
-		if q.Proto != 0 {
-			servers += " over " + ProtoName(q.Proto)
+		servers := "of " + q.NameServer.String()
+		if len(q.L4) > 0 {
+			servers += " on " + joinL4(q.L4)
 		}
 		d.row("    "+name, types, servers, d.verdict(q.Verdict))
 	}
+}
+
+// String returns s as a dump shows it.
+func (s NameServer) String() string {
+	text := "everybody"
+	if len(s.Classes) > 0 {
+		text = "class " + strings.Trim(fmt.Sprint(s.Classes), "[]")
+	}
+	if len(s.For) > 0 {
+		text += " for " + joinPatterns(s.For)
+	}
+	return text
 }
 
 func (d *dump) profiles() {

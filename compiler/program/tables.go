@@ -158,14 +158,21 @@ type Names struct {
 	Questions []Question `json:"questions"`
 }
 
-// NamePeer is a domain peer of some rules. An answer gives it an address where it came from one of
-// Servers, where Domain.Gives says so of the name that was asked for and of the alias chain, and where
-// a name may open the address: one that is not Owned and outside of SpecialPurpose, or else in
-// Domain.Private.
+// NamePeer is a domain peer of some rules. An answer gives it an address where one of Servers gave the
+// answer and is believed about the name that was asked for, where Domain.Gives says so of that name and
+// of the alias chain, and where a name may open the address: one that is not Owned and outside of
+// SpecialPurpose, or else in Domain.Private.
 type NamePeer struct {
-	Key     string `json:"key"`
-	Domain  Domain `json:"domain"`
-	Servers Ranges `json:"servers"`
+	Key     string       `json:"key"`
+	Domain  Domain       `json:"domain"`
+	Servers []NameServer `json:"servers"`
+}
+
+// NameServer is those who are asked for names: of the Classes of the table, sorted, every one where
+// there are none, about the names of For, all where there are none.
+type NameServer struct {
+	Classes []int         `json:"classes,omitempty"`
+	For     []NamePattern `json:"for,omitempty"`
 }
 
 // NameSet is a combination of name peers that one answer can give an address to; Class is its index in the
@@ -175,38 +182,20 @@ type NameSet struct {
 	Class int   `json:"class"`
 }
 
-// Question is a rule about DNS questions. The verdict on a question is that of the matching rule
-// with the lowest Rank, then Order; without a match it is denied by Default of the table, which
-// is the last Question of the list, without conditions.
+// Question is a rule about DNS questions. The verdict of a client's egress table on a question is that of
+// the matching rule with the lowest Rank, then Order; the last of the list has no conditions. Without
+// a match it is denied. A question for everything (ANY) to a workload of this node that has an ingress
+// table is denied as well: what allows the flow does not allow that.
 type Question struct {
 	Verdict Verdict `json:"verdict"`
-	// Proto is that of the question's flow: udp, tcp, or 0 for both.
-	Proto uint8 `json:"proto,omitempty"`
-	// Servers are the resolvers it speaks of.
-	Servers Ranges `json:"servers"`
-	// Any: every name; else those that Domain matches. NoTypes: every type; else Types.
-	Any    bool     `json:"any,omitempty"`
-	Domain Domain   `json:"domain"`
-	Types  []uint16 `json:"types,omitempty"`
-}
-
-// Ranges is a set of addresses: those of Include that are not in Except. Both are sorted.
-type Ranges struct {
-	Include []netip.Prefix `json:"include"`
-	Except  []netip.Prefix `json:"except,omitempty"`
-}
-
-// Contains reports whether a is in the set; an IPv4-mapped IPv6 address counts as IPv4.
-func (r Ranges) Contains(a netip.Addr) bool {
-	a = a.Unmap()
-	return within(r.Include, a) && !within(r.Except, a)
-}
-
-func within(ps []netip.Prefix, a netip.Addr) bool {
-	for _, p := range ps {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	// NameServer says whom it speaks of, by the class of the flow's server, and about which names.
+	NameServer
+	// L4 are the protocols and ports of the flow; none is every one.
+	L4 []L4 `json:"l4,omitempty"`
+	// Any: every name; else those that Domain matches.
+	Any    bool   `json:"any,omitempty"`
+	Domain Domain `json:"domain"`
+	// Types are those asked for; none is every one, but in an allow not ANY (255), which is allowed by
+	// its own number alone.
+	Types []uint16 `json:"types,omitempty"`
 }
