@@ -30,10 +30,12 @@ when their files change. Its end leaves the last generation in force; --cleanup 
 		if err != nil {
 			return err
 		}
+		ctx, stop := untilSignal(c.Context())
+		defer stop()
 		if *cleanup {
-			return agent.Cleanup(c.Context(), cfg)
+			return agent.Cleanup(ctx, cfg)
 		}
-		err = agent.Run(c.Context(), cfg, slog.New(slog.NewTextHandler(s.err, nil)))
+		err = agent.Run(ctx, cfg, slog.New(slog.NewTextHandler(s.err, nil)))
 		var wrong *agent.PolicyError
 		if errors.As(err, &wrong) {
 			if err := wrong.Write(s.err); err != nil {

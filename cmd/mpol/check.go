@@ -19,7 +19,8 @@ of the text, of what it means, and against the guardrails. It judges no test: mp
 ask whether a node has room for them: mpol compile does, for the inventory of a node.
 
 What a file .mpolignore in a folder names, a pattern a line, is left out of that folder and of those
-below it, by every verb.`,
+below it, by every verb. A pattern without a slash is a name at any depth (draft-*.mpol, old/), one
+with a slash the path from that folder (sub/a.mpol); ** and ! are none.`,
 		Args: paths,
 	}
 	f := addFormat(c, human, asJSON, sarif, github)

@@ -11,7 +11,7 @@
 //	mpol compile policies/ --inventory node.yaml
 //
 // Invariants: one file a verb; a verb writes what was asked for to stdout and all else to stderr;
-// every verb ends with one of the codes of exit.go.
+// every verb ends with one of the codes of exit.go, or by a signal that it does not wait for.
 package main
 
 import (
@@ -22,8 +22,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// untilSignal returns a context that ends with ctx or when the process is told to end, for verbs that have
+// something left to do then. Any other verb a signal ends at once, even while it waits for its input.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }

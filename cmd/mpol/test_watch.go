@@ -19,6 +19,8 @@ const watchEvery = 200 * time.Millisecond
 
 // watch runs the tests, and again whenever the files at args say something else, until ctx is done.
 func (t *testRun) watch(ctx context.Context, args []string) error {
+	ctx, stop := untilSignal(ctx)
+	defer stop()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	var seen []byte

@@ -41,7 +41,7 @@ type batch struct {
 func (j *judge) stream(ctx context.Context, s streams) error {
 	workers := runtime.GOMAXPROCS(0)
 	order, work := make(chan *batch, 2*workers), make(chan *batch)
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := untilSignal(ctx)
 	var judging sync.WaitGroup
 	defer judging.Wait()
 	defer stop()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -15,8 +14,8 @@ import (
 
 // ignoreName is a file that says what in its folder, and below, is no policy: a pattern a line, "#"
 // begins a comment. A pattern with a slash before its end is the path from this folder, another any
-// name below; "*", "?" and "[...]" stay within one name; a slash at the end means folders alone.
-// Folders that are ignored are not looked into.
+// name below; "*", "?" and "[...]" stay within one name, "**" is an error; a slash at the end means
+// folders alone. Folders that are ignored are not looked into.
 const ignoreName = ".mpolignore"
 
 // ignoreFile is one such file.
@@ -28,7 +27,7 @@ type ignoreFile struct {
 // readIgnore returns the ignore files that count in a folder.
 func readIgnore(folder string, inherited []ignoreFile) ([]ignoreFile, error) {
 	name := filepath.Join(folder, ignoreName)
-	text, err := os.ReadFile(name)
+	text, err := readRegular(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return inherited, nil
 	}
@@ -42,7 +41,7 @@ func readIgnore(folder string, inherited []ignoreFile) ([]ignoreFile, error) {
 		if pattern == "" {
 			continue
 		}
-		if _, err := path.Match(pattern, ""); err != nil || strings.HasPrefix(pattern, "!") {
+		if _, err := path.Match(pattern, ""); err != nil || strings.HasPrefix(pattern, "!") || strings.Contains(pattern, "**") {
 			return nil, fmt.Errorf("%s:%d: %q is no pattern: write a name or a path from this folder", name, i+1, pattern)
 		}
 		f.patterns = append(f.patterns, pattern)

@@ -18,6 +18,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -39,7 +42,7 @@ type File struct {
 // Load reads paths in their order: a file, every .mpol file below a folder, or "-" for stdin. In a
 // folder it follows links, and passes over folders whose name begins with a dot and what a file
 // .mpolignore names. A folder without .mpol files is an error, and so are a file with another
-// extension and two names that only case tells apart.
+// extension, a name that a report cannot show as it is and two names that only case tells apart.
 func Load(paths []string, stdin io.Reader) ([]File, error) {
 	var names []string
 	seen := map[string]bool{}
@@ -53,6 +56,11 @@ func Load(paths []string, stdin io.Reader) ([]File, error) {
 				seen[key] = true
 				names = append(names, name)
 			}
+		}
+	}
+	for _, name := range names {
+		if !showable(name) {
+			return nil, fmt.Errorf("read policies: %q: a name with such characters cannot be shown: rename the file", name)
 		}
 	}
 	if err := clash(names); err != nil {
@@ -79,6 +87,13 @@ func identity(name string) string {
 	return filepath.Clean(name)
 }
 
+// showable reports whether a name is text of one line that looks like what it is.
+func showable(name string) bool {
+	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+	})
+}
+
 // expand returns the files that one path stands for.
 func expand(path string) ([]string, error) {
 	if path == stdinPath {
@@ -101,27 +116,36 @@ func read(name string, stdin io.Reader) (File, error) {
 		if stdin == nil {
 			return File{}, errors.New("read policies: there is no standard input here")
 		}
-		return readAll(stdinName, stdin)
+		text, err := readAll(stdin)
+		if err != nil {
+			return File{}, fmt.Errorf("read policies: %s: %w", stdinName, err)
+		}
+		return File{Name: stdinName, Text: text}, nil
 	}
-	info, err := os.Stat(name) // of a link's target; opening a pipe would wait for a writer
-	switch {
-	case err != nil:
-		return File{}, fmt.Errorf("read policies: %w", err)
-	case !info.Mode().IsRegular():
-		return File{}, fmt.Errorf("read policies: %s: not a regular file", name)
-	}
-	f, err := os.Open(name)
+	text, err := readRegular(name)
 	if err != nil {
 		return File{}, fmt.Errorf("read policies: %w", err)
-	}
-	defer f.Close()
-	return readAll(name, f)
-}
-
-func readAll(name string, r io.Reader) (File, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
-	if err != nil {
-		return File{}, fmt.Errorf("read policies: %s: %w", name, err)
 	}
 	return File{Name: name, Text: text}, nil
 }
+
+// readRegular returns the text of a file that can be read to its end, up to one byte more than maxBytes.
+func readRegular(name string) ([]byte, error) {
+	info, err := os.Stat(name) // of a link's target; opening a pipe would wait for a writer
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, fmt.Errorf("%s: a folder, not a file", name)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: not a regular file", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f)
+}
+
+func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxBytes+1)) }

@@ -135,7 +135,6 @@ func TestLoadIgnores(t *testing.T) {
 		"p/.mpolignore": "# what is no policy\n\ndraft-*.mpol\nold/ # a folder\n/sub/x.mpol\n",
 		"p/a.mpol":      "a", "p/draft-a.mpol": "no", "p/old/b.mpol": "no", "p/sub/x.mpol": "no", "p/sub/sub/x.mpol": "x",
 		"p/sub/old.mpol": "old", "p/sub/draft-b.mpol": "no", "p/sub/.mpolignore": "y.mpol\n", "p/sub/y.mpol": "no", "p/y.mpol": "y",
-		"bad/.mpolignore": "a.mpol\n[\n", "bad/b.mpol": "b",
 	})
 	files, err := Load([]string{"p"}, nil)
 	var names []string
@@ -146,11 +145,47 @@ func TestLoadIgnores(t *testing.T) {
 	if diff := cmp.Diff(want, names); err != nil || diff != "" {
 		t.Errorf("Load(p) = %v (-want +got):\n%s", err, diff)
 	}
-	if _, err := Load([]string{"bad"}, nil); err == nil || !strings.Contains(err.Error(), `bad/.mpolignore:2: "[" is no pattern`) {
-		t.Errorf("Load with a bad ignore file = %v", err)
-	}
 	if files, err := Load([]string{"p/draft-a.mpol"}, nil); err != nil || len(files) != 1 {
 		t.Errorf("Load of an ignored file by its name = %v, %v, want it", files, err)
+	}
+}
+
+func TestLoadBadIgnores(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"class", "a.mpol\n[\n", `:2: "[" is no pattern`},
+		{"taken back", "!a.mpol\n", `:1: "!a.mpol" is no pattern`},
+		{"any depth", "**/a.mpol\n", `:1: "**/a.mpol" is no pattern`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			write(t, map[string]string{"bad/.mpolignore": tt.text, "bad/b.mpol": "b"})
+			if _, err := Load([]string{"bad"}, nil); err == nil || !strings.Contains(err.Error(), "bad/.mpolignore"+tt.want) {
+				t.Errorf("Load = %v, want %s", err, tt.want)
+			}
+		})
+	}
+	t.Run("pipe", func(t *testing.T) {
+		t.Chdir(t.TempDir())
+		write(t, map[string]string{"p/a.mpol": "a"})
+		if err := syscall.Mkfifo("p/.mpolignore", 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load([]string{"p"}, nil); err == nil || err.Error() != "read policies: p/.mpolignore: not a regular file" {
+			t.Errorf("Load = %v, want that the ignore file is none", err)
+		}
+	})
+}
+
+func TestLoadUnshowable(t *testing.T) {
+	for _, name := range []string{"a\nb.mpol", "\xff.mpol", "\x1b[2J.mpol", "a\u202eb.mpol", "sub\r/a.mpol"} {
+		t.Chdir(t.TempDir())
+		write(t, map[string]string{"p/" + name: "a", "p/\u00e9 \u4e2d.mpol": "b"})
+		if _, err := Load([]string{"p"}, nil); err == nil || !strings.Contains(err.Error(), "cannot be shown") {
+			t.Errorf("Load of %q = %v, want that it cannot be shown", name, err)
+		}
+		if files, err := Load([]string{"p/\u00e9 \u4e2d.mpol"}, nil); err != nil || len(files) != 1 {
+			t.Errorf("Load of the other = %v, %v, want it", files, err)
+		}
 	}
 }
 
