@@ -66,10 +66,7 @@ func (p *pairs) here(s *scope) {
 func (p *pairs) asked(s *scope) []*pick {
 	others := p.crowds[1-s.direction]
 	var ps picks
-	for _, m := range s.members {
-		if len(s.classes[m.class].requests) == 0 {
-			continue
-		}
+	for _, m := range s.whom {
 		for way := range m.id.ends {
 			if e := &m.id.ends[way]; e.who != nil {
 				ps.add(m.class, e.in[others.direction], e)

@@ -51,16 +51,18 @@ type scope struct {
 	classes []class // the first is that of strangers
 	names   int     // classes from here on are those of name sets
 	members []member
-	spent   budget // by the classes and members that were made
+	whom    []member // those of classes with requests
+	spent   budget   // by the classes and members that were made
 	table   program.Table
 	diags   diag.List // of the lowering
 	number  int       // of the table
 
 	ways ways // from or to the subjects
 
-	// lowered and placed are the runs in which the table and its members were made, settled the one in
-	// which a kin came or went, used the last that needed it.
-	lowered, placed, settled, used int
+	// lowered and placed are the runs in which the table and its members were made, used the last that
+	// needed it. In settled it changed last who the subjects are, in sorted which number a class has or
+	// who is of one with requests.
+	lowered, placed, used, settled, sorted int
 }
 
 // scopeTier is a tier that can be reached.

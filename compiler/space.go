@@ -60,9 +60,10 @@ type identity struct {
 	outside bool
 	seen    people // of the last update
 
-	index int // among the identities of the program
-	run   int // the last in which an address was its own
-	mark  int // the list that asked last whether it is among its members
+	index   int // among the identities of the program
+	run     int // the last in which an address was its own
+	peopled int // the one in which the people changed last
+	mark    int // the list that asked last whether it is among its members
 }
 
 // v4 reports whether the addresses of id are of IPv4.
@@ -150,7 +151,17 @@ func (s *space) people(run int) {
 	s.peopled = max(s.peopled, s.renumbered)
 	for _, id := range s.identities {
 		if now := id.people(); now != id.seen {
-			id.seen, s.peopled = now, run
+			id.seen, id.peopled, s.peopled = now, run, run
+			id.resettle(run)
+		}
+	}
+}
+
+// resettle tells the tables that judge the people of id that those change.
+func (id *identity) resettle(run int) {
+	for _, s := range id.scopes {
+		if s != nil {
+			s.settled = run
 		}
 	}
 }
@@ -278,6 +289,7 @@ func (s *space) number(run int, shared []row, sockets []socket) {
 	if len(s.known) > len(stay)+len(came) {
 		for key, id := range s.known {
 			if id.run != run {
+				id.resettle(run)
 				delete(s.known, key)
 				delete(id.at, id.cell)
 				id.run = 0

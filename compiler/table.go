@@ -150,7 +150,8 @@ func (c *compilation) stale(s *scope) bool {
 
 // lowerScope fills in the table of s but for its members.
 func (c *compilation) lowerScope(s *scope) {
-	s.lowered, s.diags, s.spent, s.classes, s.members = c.run, nil, budget{}, nil, nil
+	classes, whom, sorted := s.classes, s.whom, s.sorted
+	s.lowered, s.sorted, s.diags, s.spent, s.classes, s.members = c.run, c.run, nil, budget{}, nil, nil
 	s.table = program.Table{Key: s.key, Lineage: s.lineage, Direction: s.direction}
 	if len(s.rules) > c.limits.Rules {
 		s.tooManyRules(c.limits.Rules)
@@ -158,6 +159,10 @@ func (c *compilation) lowerScope(s *scope) {
 	}
 	if !s.classify(c.space.identities, &c.limits) || !s.nameSets(&c.limits) {
 		return
+	}
+	s.whom = slices.DeleteFunc(slices.Clone(s.members), func(m member) bool { return len(s.classes[m.class].requests) == 0 })
+	if slices.Equal(whom, s.whom) && slices.EqualFunc(classes, s.classes, func(a, b class) bool { return a.key == b.key }) {
+		s.sorted = sorted
 	}
 	s.table.Classes = make([]program.Class, len(s.classes))
 	for i, cl := range s.classes {

@@ -53,19 +53,38 @@ func (c *compilation) findRows() (found map[program.ProfileRow]profileUse, fit b
 	return found, true
 }
 
-// knowsWays reports whether what was found of s is still true. While the same people are there, every
-// identity stays in its class of every table: all that may change is who is judged by the table, and by
-// those of the other ends.
+// knowsWays reports whether what was found of s is still true. It hangs on who is judged by the table and
+// by those of the other ends, on their classes, and on the people whom it asks for requests.
 func (c *compilation) knowsWays(s *scope) bool {
-	last := max(c.space.peopled, s.settled)
+	last := max(s.sorted, s.settled)
 	for _, t := range s.ways.met {
 		if t == nil {
 			last = max(last, c.ungoverned)
 		} else {
-			last = max(last, t.settled)
+			last = max(last, t.sorted, t.settled)
 		}
 	}
-	return last <= s.ways.sought
+	if c.space.peopled > s.ways.sought {
+		last = max(last, c.lastPeopled(s))
+	}
+	if last > s.ways.sought {
+		return false
+	}
+	s.ways.sought = c.run
+	return true
+}
+
+// lastPeopled is the run in which the people whom s asks for requests changed last. Everyone may be a
+// stranger or, as far as the compiler knows, have a name.
+func (c *compilation) lastPeopled(s *scope) int {
+	if len(s.classes[0].requests) > 0 || s.names < len(s.classes) {
+		return c.space.peopled
+	}
+	last := 0
+	for _, m := range s.whom {
+		last = max(last, m.id.peopled)
+	}
+	return last
 }
 
 // numbered is the row with the numbers of the tables now.
