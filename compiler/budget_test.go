@@ -146,7 +146,7 @@ func TestNodeLimits(t *testing.T) {
 				m.Policies = append(m.Policies, &check.Policy{Name: fmt.Sprintf("p.p%d", i), Subject: program.Subject{Selector: app(i).Selector}, Egress: b})
 			}
 			return m, inv
-		}, compiler.CodeLimitMembers, "rule p.p0.egress#1 speaks of 2,000 of them"},
+		}, compiler.CodeLimitMembers, "rule p.p10.egress#1 speaks of 2,000 of them"},
 		{"workloads", func() (*check.Module, program.Inventory) { return crowded(program.MaxWorkloads+1, small, nil) }, compiler.CodeLimitInventory, "16,385 workloads"},
 		{"addresses", func() (*check.Module, program.Inventory) {
 			m, inv := crowded(program.MaxAddresses+1, small, nil) // and ::1

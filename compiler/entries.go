@@ -151,6 +151,9 @@ func (e edge) cross(depth, around []int) []int {
 
 // widest returns the verdict with the most segments; of several rest if it is one, else the first.
 func widest(segments []segment, rest program.Verdict) program.Verdict {
+	if len(segments) == 1 {
+		return segments[0].verdict
+	}
 	count := make(map[program.Verdict]int)
 	for _, g := range segments {
 		count[g.verdict]++

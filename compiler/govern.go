@@ -18,6 +18,7 @@ type governing struct {
 	byLabel map[program.Label][]*policy
 	rest    []*policy
 	scopes  map[string]*scope // by direction, policies and what "same" asks
+	encoder program.Encoder
 	// fallback and resolvers are those of the program for which the scopes were made.
 	fallback  program.Action
 	resolvers []netip.Addr
@@ -136,7 +137,7 @@ func (g *governing) scope(rules *program.Rules, labels []program.Label, d progra
 	}
 	s := g.scopes[string(key)]
 	if s == nil {
-		s = newScope(rules, d, ps, labels)
+		s = newScope(rules, d, ps, labels, &g.encoder)
 		g.scopes[string(key)] = s
 	}
 	return s

@@ -4,8 +4,6 @@ package compiler
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -111,7 +109,7 @@ type class struct {
 
 // newScope collects the tiers of some policies, all of which can be reached, for subjects with the
 // given labels as far as "same" asks for them.
-func newScope(rules *program.Rules, d program.Direction, policies []*policy, labels []program.Label) *scope {
+func newScope(rules *program.Rules, d program.Direction, policies []*policy, labels []program.Label, encoder *program.Encoder) *scope {
 	s := &scope{direction: d, policies: policies, answerers: rules.Inventory.Resolvers}
 	s.end = program.Verdict{Allow: rules.Default == program.Allow, Rank: rankDefault, Rule: keyDefault}
 	byTier := make(map[int][]*policy)
@@ -143,7 +141,7 @@ func newScope(rules *program.Rules, d program.Direction, policies []*policy, lab
 		r.order = i
 	}
 	s.collectPeers()
-	s.name(labels)
+	s.name(labels, encoder)
 	return s
 }
 
@@ -222,35 +220,34 @@ func (s *scope) collectPeers() {
 	s.collectNames()
 }
 
+// wantedList is where the number of a list is to be written.
+type wantedList struct {
+	text   string
+	number *int
+}
+
 // collectLists finds the lists of who the peers and resolvers of the rules are.
 func (s *scope) collectLists() {
 	list := make(map[string]program.Peers)
-	collect := func(ps program.Peers) {
-		if len(ps.Include) > 0 {
-			list[ps.String()] = ps
+	var wanted []wantedList
+	want := func(ps program.Peers, number *int) {
+		if *number = -1; len(ps.Include) > 0 {
+			text := ps.String()
+			list[text], wanted = ps, append(wanted, wantedList{text, number})
 		}
 	}
 	for _, r := range s.rules {
-		collect(staticPeers(r.Rule))
+		want(staticPeers(r.Rule), &r.list)
 		for i := range r.resolvers {
-			collect(r.resolvers[i].peers)
+			want(r.resolvers[i].peers, &r.resolvers[i].list)
 		}
 	}
 	s.texts = sortedKeys(list)
 	for _, k := range s.texts {
 		s.lists = append(s.lists, list[k])
 	}
-	number := func(ps program.Peers) int {
-		if i, ok := slices.BinarySearch(s.texts, ps.String()); ok && len(ps.Include) > 0 {
-			return i
-		}
-		return -1
-	}
-	for _, r := range s.rules {
-		r.list = number(staticPeers(r.Rule))
-		for i := range r.resolvers {
-			r.resolvers[i].list = number(r.resolvers[i].peers)
-		}
+	for _, w := range wanted {
+		*w.number, _ = slices.BinarySearch(s.texts, w.text)
 	}
 }
 
@@ -287,7 +284,7 @@ func staticPeers(r *program.Rule) program.Peers {
 // name makes the key and the lineage. All that decides an entry from a class is in the key: rules
 // with their keys, which outlive the program, but no line and no RuleID. The lineage is in it too, so
 // that a table has one: a policy without rules would change nothing else.
-func (s *scope) name(labels []program.Label) {
+func (s *scope) name(labels []program.Label, encoder *program.Encoder) {
 	type keyed struct {
 		Key  string
 		Rule program.Rule
@@ -320,16 +317,12 @@ func (s *scope) name(labels []program.Label) {
 			rule.ID = 0
 			k.Contents = append(k.Contents, keyed{r.key, rule})
 			if slices.ContainsFunc(r.Resolvers, func(v program.Resolver) bool { return v.Node }) {
-				content.Resolvers = slices.Concat(s.answerers) // nil where there are none
+				content.Resolvers = s.answerers
 			}
 		}
 		content.Tiers = append(content.Tiers, k)
 	}
-	text, err := json.Marshal(content)
-	if err != nil {
-		panic(fmt.Sprintf("compiler: encode rules: %v", err)) // plain data: cannot fail
-	}
-	s.key = digest(string(text))
+	s.key = digest(string(encoder.Append(nil, &content)))
 }
 
 func sortedKeys[V any](m map[string]V) []string {
