@@ -27,7 +27,9 @@ func TestBenchAuthor(t *testing.T) {
 	bench(t, []string{"-part", "author", "-apps", "20", "-tests", "400"}, []string{
 		"text parsed, on one processor", "check of 20 files, 200 policies", "check of 20 files, 200 policies, memory",
 		"check again when a port in one file has changed", "compile 200 policies for 200 workloads",
-		"compile again: a port", "compile again: a rule", "compile again: a workload", "compile again: new labels",
+		"compile again: a port", "compile again: a rule", "compile again: a path", "compile again: a prefix", "compile again: a policy",
+		"compile again: a declared name", "compile again: a file", "compile again: a package", "compile again: an address",
+		"compile again: a workload", "compile again: new labels",
 		"flows judged, on one processor", "requests judged, on one processor", "lines of tests, policies read and judged",
 	})
 }
