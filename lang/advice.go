@@ -20,6 +20,7 @@ const (
 	aName     = "a name"
 	condition = "a condition"
 	aBlock    = "`ingress` or `egress`"
+	aRuleWord = "`allow`, `deny` or `pass`"
 	aTestLine = "`given`, `allow` or `deny`"
 	aClaim    = "`never` or `always`"
 )
@@ -170,6 +171,8 @@ func (p *parser) adviceTest(i int, want string) string {
 		return fmt.Sprintf("a question goes to a resolver: write node on udp/53 dns %s", next.Value)
 	case (want == aTestLine || want == "") && next.Value == "->":
 		return fmt.Sprintf("write allow or deny before %s", t.Value)
+	case want == aTestLine && p.late(i+1) && (p.next(i+1).Value == "->" || p.next(i+1).Value == "="):
+		return fmt.Sprintf("write %s %s %s", next.Value, t.Value, p.next(i+1).Value)
 	case (want == aTestLine || want == "") && t.Type == tokenIdent && (next.Value == "allow" || next.Value == "deny"):
 		return fmt.Sprintf("write %s without %s", next.Value, t.Value)
 	case t.Value == "from" && p.next(i+1).Value == "to" && strings.HasPrefix(want, aName):

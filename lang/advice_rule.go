@@ -117,6 +117,10 @@ func (p *parser) adviceRule(i int, want string) string {
 		return fmt.Sprintf("write %s any on any", p.towards(i))
 	case want == "`from` or `to`" && (IsName(t) || IsAddress(t) || IsString(t) || t.Value == "("):
 		return fmt.Sprintf("write %s %s", p.towards(i), t.Value)
+	case want == aRuleWord && (t.Value == "from" || t.Value == "to") && isAction(next.Value):
+		return fmt.Sprintf("write %s %s", next.Value, t.Value)
+	case want == "`from` or `to`" && t.Type == tokenLabel:
+		return fmt.Sprintf("write %s %s", t.Value, p.prev(i).Value)
 	case want == "" && (t.Value == "from" || t.Value == "to") && IsL4(p.prev(i)):
 		return "a rule names the other end alone: its policy says for whom it is"
 	case want == "a rule" && t.Value == "reject":

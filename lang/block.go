@@ -283,6 +283,11 @@ func (p *parser) rule(lo, hi, after int) *Rule {
 			return bad
 		}
 	}
+	if next := p.toks[hi]; lo+1 == hi && bad.Label != nil && next.Type == tokenLabel && next.Value == bad.Label.Value {
+		p.expected(hi, aRuleWord, "write the label once")
+		bad.Label = nil // that is the next rule's
+		return bad
+	}
 	if p.foreignRule(lo) {
 		p.expected(lo, "a rule", formOf((*Rule)(nil)))
 		return bad

@@ -73,15 +73,18 @@ func (s *scanner) slash(line string) (n int, help string) {
 	}
 	if before == "" && n > 1 {
 		n = strings.IndexAny(line+" ", " \t,\"")
-		return n, fmt.Sprintf("quote it: %q", line[:n])
 	}
-	if n == 1 {
-		return 1, "remove it, or put it into a string"
+	switch text := line[:n]; {
+	case n == 1:
+		return n, "remove it, or put it into a string"
+	case before == "":
+		return n, fmt.Sprintf("quote it: %q", text)
+	default:
+		if near := diag.Nearest(strings.ToLower(before), []string{"tcp", "udp", "sctp", "icmp", "icmpv6", "ip"}); near != "" {
+			return n, "write " + near + text
+		}
+		return n, fmt.Sprintf("quote it: %q", before+text)
 	}
-	if near := diag.Nearest(strings.ToLower(before), []string{"tcp", "udp", "sctp", "icmp", "icmpv6", "ip"}); near != "" {
-		return n, "write " + near + line[:n]
-	}
-	return n, fmt.Sprintf("quote it: %q", before+line[:n])
 }
 
 // link reports the URL that rest begins with.

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/alecthomas/participle/v2/lexer"
+
+	"mpol/lang/diag"
 )
 
 // Lost are the names that may have been declared by what could not be read, so that their use is no
@@ -51,6 +53,8 @@ func (p *parser) lose(f *File, lo, hi int) (inside Lost) {
 			p.loseParty(&inside, i)
 		case t.Value == "default" && p.prev(i).Type != tokenNumber && p.prev(i).Value != "order" && p.prev(i-1).Value != "order", // of no tier
 			(t.Value == "allow" || t.Value == "deny") && p.aloneOnLine(i):
+			f.Lost.add("default")
+		case t.Type == tokenIdent && (p.next(i).Value == "allow" || p.next(i).Value == "deny") && diag.Nearest(t.Value, []string{"default"}) != "":
 			f.Lost.add("default")
 		case declares(t.Value) && t.Type == tokenKeyword && p.nameless(i):
 			f.Lost.add(t.Value)

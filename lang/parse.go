@@ -62,6 +62,9 @@ func (p *parser) file(f *File) {
 		return
 	}
 	starts := p.declStarts()
+	if p.rightBrackets(starts) {
+		starts = p.declStarts()
+	}
 	if len(starts) == 0 || starts[0] > 0 {
 		end := last
 		if len(starts) > 0 {
@@ -97,9 +100,18 @@ func (p *parser) file(f *File) {
 			})
 		}
 	}
-	if len(starts) > 0 && !(starts[0] > 0 && starts[0] <= 2 && IsName(p.toks[0])) { // else that was meant as the package
+	if len(starts) > 0 && !p.meantAsPackage(starts[0]) {
 		p.packageFirst(f, p.skipAnnotations(starts[0], last))
 	}
+}
+
+// meantAsPackage reports whether the file begins with a package of which the word is missing or misspelt; start
+// is the first declaration.
+func (p *parser) meantAsPackage(start int) bool {
+	if !IsName(p.toks[0]) {
+		return false
+	}
+	return start > 0 && start <= 2 || start == 0 && diag.Nearest(p.toks[0].Value, []string{"package"}) != ""
 }
 
 // packageFirst reports a file whose first declaration, at token i, is not package.

@@ -98,13 +98,33 @@ func (s *scanner) characters() {
 	for i, r := range text {
 		next := diag.Pos{Line: p.Line, Column: p.Column + 1, Offset: p.Offset + utf8.RuneLen(r)}
 		if summary := forbidden(r, text[i:]); summary != "" {
-			s.errorAt(diag.InvalidCharacter, p, next, summary, "remove it")
+			s.forbid(p, next, r, summary)
 		}
 		if r == '\n' {
 			next.Line, next.Column = p.Line+1, 1
 		}
 		p = next
 	}
+}
+
+// forbid reports a character between two places; those of one kind side by side are one mistake, and so are
+// carriage returns in place of line feeds.
+func (s *scanner) forbid(from, to diag.Pos, r rune, summary string) {
+	help := "remove it"
+	if r == '\r' {
+		help = "end each line with a line feed"
+	}
+	if n := len(s.diags); n > 0 && s.diags[n-1].Summary == summary {
+		last := &s.diags[n-1].Span
+		if last.End == from {
+			last.End = to
+			return
+		}
+		if r == '\r' && from.Line == 1 {
+			return
+		}
+	}
+	s.errorAt(diag.InvalidCharacter, from, to, summary, help)
 }
 
 // forbidden says why r, the first character of text, may stand nowhere.
@@ -228,6 +248,10 @@ func (s *scanner) word(rest string, n int) {
 
 // str emits a string, which ends on its line.
 func (s *scanner) str(rest string) {
+	if s.closesNothing(rest) {
+		s.invalid(1, diag.UnterminatedString, "the string does not begin", `write a " where its text begins`)
+		return
+	}
 	for i := 1; i < len(rest); i++ {
 		switch rest[i] {
 		case '\\':
@@ -247,6 +271,21 @@ func (s *scanner) str(rest string) {
 		}
 	}
 	s.unterminated(rest)
+}
+
+// closesNothing reports whether the quote that rest begins with was meant as the end of what it sticks to.
+func (s *scanner) closesNothing(rest string) bool {
+	switch last := s.last(); last.Type {
+	case tokenIdent, tokenAddress, tokenNumber, tokenInvalid:
+		return s.sticks(last) && !strings.HasPrefix(last.Value, `"`) && leftover(rest)
+	}
+	return false
+}
+
+// leftover reports whether rest begins with a quote and of those on its line one is too many.
+func leftover(rest string) bool {
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.HasPrefix(line, `"`) && (strings.Count(line, `"`)-strings.Count(line, `\"`))%2 == 1
 }
 
 func (s *scanner) unterminated(line string) {
@@ -297,6 +336,9 @@ func (s *scanner) symbol(rest string, r rune) {
 		s.emit(tokenSymbol, 1)
 	default:
 		n, help := s.foreign(rest)
+		if leftover(rest[n:]) {
+			n++ // of what was meant as a string
+		}
 		s.invalid(n, diag.InvalidCharacter, fmt.Sprintf("%q is no part of the language here", r), help)
 	}
 }

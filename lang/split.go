@@ -131,8 +131,8 @@ func (p *parser) isRule(i, hi int) bool {
 	case t.Type == tokenLabel:
 		return true
 	case t.Value == "audit":
-		return next == "allow" || next == "deny" || next == "pass"
-	case t.Value == "allow", t.Value == "deny", t.Value == "pass":
+		return isAction(next)
+	case isAction(t.Value):
 		return next == "from" || next == "to"
 	case t.Value == "resolve":
 		return next == "via"
@@ -254,17 +254,24 @@ func (p *parser) beginsRule(i, _ int) bool {
 		return false
 	case p.toks[i].Type == tokenLabel && p.next(i).Type == tokenNumber && !p.firstOnLine(i):
 		return false // a host with its port
+	case p.toks[i].Type == tokenLabel && isAction(prev.Value) && !p.firstOnLine(i):
+		return false // a label behind the word that it stands before
 	case p.toks[i].Type == tokenLabel: // but for tcp:443, where a port is wanted
 		return p.firstOnLine(i) || prev.Value != "on" && prev.Value != "," || !isProtocol(Text(p.toks[i]))
 	case prev.Type == tokenLabel || prev.Value == "audit":
 		return false
 	case prev.Value == "default":
 		return false // which no policy has
-	case p.toks[i].Value == "audit" && (prev.Value == "allow" || prev.Value == "deny" || prev.Value == "pass"):
+	case p.toks[i].Value == "audit" && isAction(prev.Value):
 		return false // a misplaced mark
+	case isAction(p.toks[i].Value) && (prev.Value == "from" || prev.Value == "to") && !p.firstOnLine(i):
+		return false // a peer that is none
 	}
 	return p.foreignRule(i) || slices.Contains([]string{"allow", "deny", "pass", "audit", "resolve"}, p.toks[i].Value)
 }
+
+// isAction reports whether a word says what a rule does.
+func isAction(word string) bool { return word == "allow" || word == "deny" || word == "pass" }
 
 // foreignRule reports whether a rule begins at i with a word that other languages have in place of allow or
 // deny.

@@ -99,9 +99,20 @@ func (p *parser) beginsLine(i, depth int) bool {
 	}
 	switch p.toks[i].Value {
 	case "given", "allow", "deny":
-		return prev.Value != "@" && prev.Value != "."
+		return prev.Value != "@" && prev.Value != "." && !p.late(i)
 	}
-	return p.firstOnLine(i) && p.next(i).Value == "->" && !p.goesOn(i-1)
+	return p.firstOnLine(i) && (p.next(i).Value == "->" && !p.goesOn(i-1) || p.late(i+1))
+}
+
+// late reports whether token i, the first word of a line of a test, stands behind the name that follows it.
+func (p *parser) late(i int) bool {
+	switch p.toks[i].Value {
+	case "given", "allow", "deny":
+		before, line := p.prev(i-1), p.toks[i].Pos.Line
+		begins := before.Pos.Line < line && (before.Value == "{" || p.prev(i-2).Value == "." || !p.goesOn(i-2))
+		return begins && IsName(p.prev(i)) && p.prev(i).Pos.Line == line
+	}
+	return false
 }
 
 // line reads one line into d.
@@ -118,7 +129,7 @@ func (p *parser) line(d *Test, lo, hi int) {
 		d.Broken = true
 		return
 	}
-	if p.next(lo).Value == "->" {
+	if p.next(lo).Value == "->" || p.late(lo+1) {
 		p.expected(lo, aTestLine, formOf((*Line)(nil)))
 		d.Broken = true
 		return

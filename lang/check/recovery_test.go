@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,37 @@ func TestRecovery(t *testing.T) {
 				slip(t, files, i, texts[i])
 			}
 		})
+	}
+}
+
+// TestWrongBracket: a bracket of another kind than it should be, and a string without its first quote, is one
+// mistake, and nothing follows from it.
+func TestWrongBracket(t *testing.T) {
+	brackets := map[string][]string{"{": {"(", "["}, "(": {"{"}, "[": {"{", "("}, "}": {")", "]"}, ")": {"}"}, "]": {"}", ")"}}
+	plain := regexp.MustCompile(`^"[\w./-]+"$`)
+	paths, err := filepath.Glob("../../policies/examples/*/*.mpol")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens, _ := lang.Scan(path, text)
+		for _, token := range tokens {
+			wrong := brackets[token.Value]
+			if plain.MatchString(token.Value) {
+				wrong = []string{token.Value[1:]}
+			}
+			for _, w := range wrong {
+				at := token.Pos.Offset
+				_, diags := lang.Parse(path, []byte(string(text[:at])+w+string(text[at+len(token.Value):])))
+				if len(diags) != 1 || diags[0].Help == "" || diags[0].Span.Start.Line != token.Pos.Line {
+					t.Errorf("%s: %s as %s: %v", token.Pos, token.Value, w, diags)
+				}
+			}
+		}
 	}
 }
 
