@@ -5,6 +5,7 @@ package program
 import (
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"net/netip"
 	"reflect"
 )
@@ -12,7 +13,14 @@ import (
 // Encoder writes values of this package as bytes for hashes: equal values of one type give equal
 // bytes, others do not. A nil slice is an empty one. The bytes are not for reading back. The zero value
 // is ready; one goroutine at a time uses it.
-type Encoder struct{ forms map[reflect.Type]form }
+type Encoder struct {
+	forms map[reflect.Type]form
+	// sum, unless it is nil, takes the bytes in as soon as they are many: what is left is the rest.
+	sum hash.Hash
+}
+
+// many is from how many bytes on they are taken into a hash.
+const many = 1 << 15
 
 // form appends a value of one type.
 type form func(b []byte, v reflect.Value) []byte
@@ -91,6 +99,10 @@ func (e *Encoder) slice(t reflect.Type) form {
 		b = binary.AppendUvarint(b, uint64(n))
 		for i := range n {
 			b = of(b, v.Index(i))
+			if e.sum != nil && len(b) >= many {
+				e.sum.Write(b)
+				b = b[:0]
+			}
 		}
 		return b
 	}

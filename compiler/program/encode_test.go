@@ -3,6 +3,8 @@
 package program_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -116,6 +118,19 @@ func TestHashHoldsEverything(t *testing.T) {
 	p.Rules.Policies = nil
 	if p.Hash() != empty {
 		t.Error("an empty slice and a nil one have two names")
+	}
+}
+
+// The name of a large program, whose bytes are hashed piece by piece, is that of all its bytes.
+func TestHashOfPieces(t *testing.T) {
+	var p program.Program
+	for i := range 20_000 {
+		p.Rules.Sources = append(p.Rules.Sources, &program.Source{Key: fmt.Sprint("rule ", i)})
+		p.Tables.Identities = append(p.Tables.Identities, program.Identity{Key: fmt.Sprint("identity ", i)})
+	}
+	sum := sha256.Sum256(new(program.Encoder).Append(nil, &p))
+	if got, want := p.Hash(), hex.EncodeToString(sum[:]); got != want {
+		t.Errorf("Hash() = %s, want %s", got, want)
 	}
 }
 

@@ -28,8 +28,9 @@ func (p *Program) JSON() ([]byte, error) {
 // Hash returns the lower-case hexadecimal SHA-256 of all that p holds: the name of the program. It is
 // that of the canonical encoding of an Encoder, which is many times faster than JSON.
 func (p *Program) Hash() string {
-	sum := sha256.Sum256(new(Encoder).Append(nil, p))
-	return hex.EncodeToString(sum[:])
+	e := Encoder{sum: sha256.New()}
+	e.sum.Write(e.Append(nil, p))
+	return hex.EncodeToString(e.sum.Sum(nil))
 }
 
 // RuleID numbers the rules and defaults of one program from 1 in file order; 0 is no rule. It does
