@@ -93,5 +93,9 @@ func TestReserved(t *testing.T) {
 		if _, diags := Parse("a.mpol", []byte("package a\nworkload "+strings.ToUpper(w)+" = \""+w+"\" = \"x\"\n")); len(diags) > 0 {
 			t.Errorf("workload %s: %v, want none", strings.ToUpper(w), diags)
 		}
+		_, diags := Parse("a.mpol", []byte("package a\npolicy p for host { ingress { "+w+": allow from any on any } }\n"))
+		if isLabel := w != "allow" && w != "deny" && w != "pass" && w != "audit"; isLabel == (len(diags) > 0) {
+			t.Errorf("label %s: %v", w, diags)
+		}
 	}
 }

@@ -76,7 +76,7 @@ func (c *checker) block(b *lang.Block, in *ruleContext) *Block {
 	case b.None && in.tierKnown && c.tiers[in.policy.Tier].Default == program.Pass:
 		c.errorAt(diag.NoneTier, b.Span(), fmt.Sprintf("%s none says nothing in the tier `%s`, whose default is pass", in.dir, c.tiers[in.policy.Tier].Name),
 			fmt.Sprintf("remove it, or write a deny: %s { deny %s any on any }", in.dir, towardsWord(in.dir)))
-	case len(b.Resolves) > 0 && len(b.Rules) == 0:
+	case in.dir == program.Egress && len(b.Resolves) > 0 && len(b.Rules) == 0:
 		c.errorAt(diag.Empty, out.Span, "the block has no rule", "write "+b.Word.Value+" none")
 	}
 	out.sound = !in.decl.Broken
