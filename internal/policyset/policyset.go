@@ -27,7 +27,7 @@ import (
 
 // Options say what is asked beside the language itself.
 type Options struct {
-	// Check is passed on; its Today makes a passed @expires an error.
+	// Check is passed on; its Today and Dates say what becomes of a passed @expires.
 	Check check.Options
 	// Guard says which guardrails run; the zero value stands for the built-in ones.
 	Guard guard.Options

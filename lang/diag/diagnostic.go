@@ -5,6 +5,7 @@ package diag
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Severity says whether a diagnostic refuses the policy.
@@ -47,8 +48,23 @@ type Related struct {
 // List is the diagnostics of a run. The zero value is empty and ready.
 type List []Diagnostic
 
-// Add appends d.
-func (l *List) Add(d Diagnostic) { *l = append(*l, d) }
+// maxText is how many bytes a summary or a help has, about: a name or a string of a file may be as long as
+// the file.
+const maxText = 1000
+
+// Add appends d, with the middle of a summary or help left out that nobody could read.
+func (l *List) Add(d Diagnostic) {
+	d.Summary, d.Help = shortened(d.Summary), shortened(d.Help)
+	*l = append(*l, d)
+}
+
+func shortened(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	const half = maxText / 2
+	return strings.ToValidUTF8(text[:half], "") + " … " + strings.ToValidUTF8(text[len(text)-half:], "")
+}
 
 // HasErrors reports whether any diagnostic is an error.
 func (l List) HasErrors() bool {

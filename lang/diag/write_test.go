@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
@@ -170,5 +172,19 @@ func TestCodesAreUnique(t *testing.T) {
 	slices.Sort(codes)
 	if n := len(slices.Compact(slices.Clone(codes))); n != len(codes) {
 		t.Errorf("%d codes, %d of them different", len(codes), n)
+	}
+}
+
+// TestAddLong: a text as long as a file is shortened, and stays text.
+func TestAddLong(t *testing.T) {
+	var l diag.List
+	l.Add(diag.Diagnostic{Summary: "`" + strings.Repeat("\u4e2d", 100_000) + "` is too long", Help: "write less"})
+	l.Add(diag.Diagnostic{Summary: strings.Repeat("x", 1000)})
+	got := l[0].Summary
+	if len(got) > 1010 || !utf8.ValidString(got) || !strings.HasPrefix(got, "`\u4e2d") || !strings.HasSuffix(got, "\u4e2d` is too long") || !strings.Contains(got, " … ") {
+		t.Errorf("the summary is %d bytes: %s", len(got), got)
+	}
+	if l[0].Help != "write less" || len(l[1].Summary) != 1000 {
+		t.Errorf("what is short was changed: %q, %d bytes", l[0].Help, len(l[1].Summary))
 	}
 }
