@@ -27,17 +27,20 @@ A line that is no flow is reported with its number on the standard error, has no
 the exit code 3 in the end; the lines after it are judged. What has come in is answered before more is
 waited for, so that another program can ask flow by flow.
 
+Mistakes of the policies go to the standard error, as --format says.
+
 The shapes are docs/schemas/inventory.schema.json, flow.schema.json and verdict.schema.json. Every
 workload of the inventory counts as enforced; one without addresses lives at those of the host.`,
 		Args: paths,
 	}
+	f := addFormat(c, human, asJSON, sarif, github)
 	inventory := addInventory(c, "where the ends of flows are found (required)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		flow := ""
 		if last := args[len(args)-1]; len(args) > 1 && (last == "-" || strings.HasPrefix(strings.TrimSpace(last), "{")) {
 			args, flow = args[:len(args)-1], last
 		}
-		j, err := newJudge(c.Context(), s, args, *inventory)
+		j, err := newJudge(c.Context(), s, args, *inventory, *f)
 		if err != nil {
 			return err
 		}

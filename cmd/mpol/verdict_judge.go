@@ -29,8 +29,9 @@ type judge struct {
 }
 
 // newJudge reads policies, without guardrails, and inventory. What is wrong or doubtful it has said
-// when it returns.
-func newJudge(ctx context.Context, s streams, paths []string, path string) (*judge, error) {
+// in a format when it returns; workloads without a policy, which have no place in a file of policies, are for
+// people alone.
+func newJudge(ctx context.Context, s streams, paths []string, path string, f format) (*judge, error) {
 	if path == "" {
 		return nil, errNoInventory
 	}
@@ -49,13 +50,16 @@ func newJudge(ctx context.Context, s streams, paths []string, path string) (*jud
 	if set.module, set.list, err = policyset.Read(ctx, set.files, policyset.Options{Unguarded: true}); err != nil {
 		return nil, err
 	}
-	if err := writeDiagnostics(s.err, human, set.list, set.texts); err != nil {
+	if err := writeDiagnostics(s.err, f, set.list, set.texts); err != nil {
 		return nil, err
 	}
 	if set.module == nil {
 		return nil, outcome(exitPolicy)
 	}
 	j := newJudgeOf(set, sc)
+	if f != human {
+		return j, nil
+	}
 	for _, name := range j.ungoverned() {
 		fmt.Fprintf(s.err, "%s: warning: no policy selects workload %q\n", path, name)
 	}

@@ -75,7 +75,7 @@ names: [{workload: web-1, name: a.example.com, addresses: [198.51.100.4]}]
 			t.Fatal(err)
 		}
 	}
-	j, err := newJudge(t.Context(), streams{out: io.Discard, err: io.Discard}, []string{policy}, inventory)
+	j, err := newJudge(t.Context(), streams{out: io.Discard, err: io.Discard}, []string{policy}, inventory, human)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,8 @@ func newWhy(s streams) *cobra.Command {
 		Long: `Why judges one flow as mpol verdict does and prints the way to the verdict: of each half the tiers in
 their order, the policies that select the subject, and their rules with file and line. A rule is marked
 + if it matches; of one that does not but nearly does, it says what is different. Where a half denies,
-the rules that would allow the flow come last.`,
+the rules that would allow the flow come last. Mistakes of the policies go to the standard error, as
+--format says.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return usageError{fmt.Errorf("name the policies and then the flow, such as '{\"from\": \"web-1\", \"to\": \"db-1\", \"l4\": \"tcp/5432\"}'")}
@@ -33,6 +34,7 @@ the rules that would allow the flow come last.`,
 			return nil
 		},
 	}
+	mistakes := addFormat(c, human, asJSON, sarif, github)
 	inventory := addInventory(c, "where the ends of flows are found (required)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		last := len(args) - 1
@@ -40,7 +42,7 @@ the rules that would allow the flow come last.`,
 		if err != nil {
 			return fmt.Errorf("flow: %w", err)
 		}
-		j, err := newJudge(c.Context(), s, args[:last], *inventory)
+		j, err := newJudge(c.Context(), s, args[:last], *inventory, *mistakes)
 		if err != nil {
 			return err
 		}
