@@ -133,7 +133,10 @@ func (c *checker) module() *Module {
 		c.filePolicies(m, f)
 	}
 	for i, n := range c.placed {
-		n.place = i
+		n.place, n.last = i, c.memory.run
+		if n.first == 0 {
+			n.first = n.last
+		}
 	}
 	before := len(c.diags)
 	c.mixed()

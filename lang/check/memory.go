@@ -29,6 +29,7 @@ type Memory struct {
 	subjects    map[pair]bool
 	texts       map[*program.Selector]string
 	sizes       map[string][spaceCount]int // how many names a package had
+	run         int                        // how many Checks there were, with this one
 }
 
 // kept is what is remembered of a file.
@@ -41,6 +42,7 @@ type kept struct {
 	// about is the warnings about single rules and blocks, once they have been looked for.
 	about  diag.List
 	looked bool
+	at     int // the place of the file in the last run
 }
 
 // Check is the function Check with what is remembered of earlier runs.
@@ -72,16 +74,39 @@ func (m *Memory) begin(files []*lang.File, opt Options) {
 	}
 	fmt.Fprintf(sum, "%s %s\n", opt.Today.UTC().Format(time.DateOnly), opt.Dates)
 	m.files = now
+	m.run++
+	m.reorder(files)
 	if len(m.texts)+len(m.subjects) > maxRemembered {
 		m.texts, m.subjects = map[*program.Selector]string{}, map[pair]bool{}
 	}
 	if environment := [sha256.Size]byte(sum.Sum(nil)); m.symbols == nil || !bytes.Equal(environment[:], m.environment[:]) {
 		*m = Memory{
-			environment: environment, files: now, sizes: m.sizes, symbols: map[lang.Decl]*symbol{},
+			environment: environment, files: now, sizes: m.sizes, run: m.run, symbols: map[lang.Decl]*symbol{},
 			subjects: map[pair]bool{}, texts: map[*program.Selector]string{},
 		}
 		for f, k := range now {
 			now[f] = &kept{names: k.names}
+		}
+	}
+}
+
+// reorder notes the order of files, and forgets what hangs on it if those that stay have another.
+func (m *Memory) reorder(files []*lang.File) {
+	last, same := -1, true
+	for i, f := range files {
+		k := m.files[f]
+		if k.checked {
+			same = same && k.at > last
+			last = k.at
+		}
+		k.at = i
+	}
+	if same {
+		return
+	}
+	for _, k := range m.files {
+		for _, n := range k.placed {
+			n.sought = false
 		}
 	}
 }

@@ -5,6 +5,8 @@ package check_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"mpol/lang"
 	"mpol/lang/check"
+	"mpol/lang/diag"
 )
 
 // TestMemory: after every edit a Check with memory gives what one without gives.
@@ -84,6 +87,74 @@ func TestMemory(t *testing.T) {
 	edit("net.mpol", "package net", "package nets")
 	edit("own.mpol", "package net", "")
 	edit("own.mpol", "policy all", "package net\npolicy all")
+}
+
+// TestMemoryWidened: of rules that one of another file widens, a Check with memory finds the same one whatever
+// file comes, goes, changes or moves.
+func TestMemoryWidened(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	pick := func(list ...string) string { return list[random.IntN(len(list))] }
+	files := 0
+	file := func() *lang.File {
+		files++
+		text := "package a\n"
+		for i := range 2 {
+			text += fmt.Sprintf("policy x%d-%d for (app = %q)%s {\n ingress none\n egress {\n", files, i, pick("a", "b"), pick("", " in early"))
+			for range random.IntN(3) {
+				text += fmt.Sprintf("  allow to %s on %s%s\n", pick("world", "10.0.0.0/8", "workloads", "192.0.2.1"),
+					pick("tcp/80", "tcp/81", "tcp/1-100"), pick("", ` http { GET "/" }`))
+			}
+			text += "  allow to 198.51.100.1 on udp/1\n }\n}\n"
+		}
+		f, diags := lang.Parse(fmt.Sprintf("f%d.mpol", files), []byte(text))
+		if len(diags) > 0 {
+			t.Fatalf("%v in\n%s", diags, text)
+		}
+		return f
+	}
+	head, _ := lang.Parse("a.mpol", []byte("package a\ndefault deny\ntier early order 50 default deny\n"))
+	set := []*lang.File{head, file(), file(), file()}
+	var memory check.Memory
+	var last []string
+	changes := 0
+	for range 500 {
+		at := 1 + random.IntN(len(set)-1)
+		switch random.IntN(4) {
+		case 0:
+			set[at] = file()
+		case 1:
+			if len(set) < 6 {
+				set = slices.Insert(set, at, file())
+			}
+		case 2:
+			if len(set) > 3 {
+				set = slices.Delete(set, at, at+1)
+			}
+		case 3:
+			set[1], set[at] = set[at], set[1]
+		}
+		_, got := memory.Check(set, check.Options{})
+		_, want := check.Check(set, check.Options{})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("diagnostics (-want +got):\n%s", diff)
+		}
+		if got.HasErrors() {
+			t.Fatal(got)
+		}
+		var widened []string
+		for _, d := range got {
+			if d.Code == diag.L7Widened {
+				widened = append(widened, fmt.Sprint(d.Span, d.Related[0].Span))
+			}
+		}
+		if !slices.Equal(widened, last) {
+			changes++
+		}
+		last = widened
+	}
+	if changes < 100 {
+		t.Errorf("what is widened changed %d times", changes)
+	}
 }
 
 // TestMemoryPolicies: what holds no name for others comes and goes without a new check of their policies.

@@ -17,6 +17,10 @@ type placed struct {
 	ports  []program.L4 // one by one, nil when they are many
 	place  int          // among all rules of the run, in file order
 	facts  *peerFacts   // once they are known
+
+	first, last int     // runs of the memory in which it was there
+	sought      bool    // in the last run, what widens it
+	widening    *placed // what was found, nil for nothing
 }
 
 // peersText is peers as a package writes them: in one run they are the same peers.

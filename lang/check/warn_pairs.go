@@ -13,7 +13,6 @@ import (
 
 // indexes are the rules that decide, by what a warning asks of them.
 type indexes struct {
-	plain  ruleIndex                    // allows without an L7 part
 	asking [program.L7DNS + 1]ruleIndex // rules with one, by its kind
 	allows [2]subjectIndex              // by direction, told apart by reach
 }
@@ -36,22 +35,12 @@ func (c *checker) pairs(rules []*placed) {
 			denies = append(denies, n)
 		}
 	}
-	for _, n := range allows {
-		if n.rule.L7 == nil && x.asks(n) {
-			x.plain.add(n)
-		}
-	}
 	for _, n := range rules {
-		switch {
-		case n.rule.L7 == nil:
-		case n.audit():
-			if c.sound {
-				c.auditPart(n, &x.asking[n.rule.L7.Kind])
-			}
-		case n.rule.Action == program.Allow:
-			c.widened(n, &x.plain)
+		if n.rule.L7 != nil && n.audit() && c.sound {
+			c.auditPart(n, &x.asking[n.rule.L7.Kind])
 		}
 	}
+	c.allWidened(allows)
 	if len(denies) == 0 {
 		return
 	}
@@ -70,16 +59,6 @@ func (c *checker) pairs(rules []*placed) {
 			c.resolverDenied(n, &x.allows[program.Egress])
 		}
 	}
-}
-
-// asks reports whether a rule with an L7 part may share a port with n.
-func (x *indexes) asks(n *placed) bool {
-	for kind := range x.asking {
-		if x.asking[kind].mayMeet(n) {
-			return true
-		}
-	}
-	return false
 }
 
 // reach says what denies ask of an allow: whether it opens a public address, and who answers for its names.
@@ -101,46 +80,6 @@ func (c *checker) auditPart(n *placed, asking *ruleIndex) {
 	}
 	c.warnAt(diag.AuditL7, n.rule.L7Span, fmt.Sprintf("an audit rule sends no flow to the proxy, and no other rule has a %s part for these flows", n.rule.L7.Kind),
 		"audit the whole flow, or write the rule without audit")
-}
-
-// widened warns of an allow without an L7 part, of the same or an earlier tier, that overlaps n.
-func (c *checker) widened(n *placed, plain *ruleIndex) {
-	o := plain.findSurely(c, n)
-	if o == nil {
-		return
-	}
-	at, other, what := n, o, "every request of a flow that both cover is allowed by a rule without such a part"
-	if c.comparePlaces(o.rule.Span, n.rule.Span) > 0 {
-		at, other, what = o, n, fmt.Sprintf("this allows every request of a flow whose requests another rule narrows by %s", partName(n.rule.L7))
-	}
-	c.warnAt(diag.L7Widened, at.rule.PlaceSpan, what+": "+c.witness(n, o), "give both the same part, or part them by peers or ports",
-		diag.Related{Span: other.rule.PlaceSpan, Summary: "the other rule"})
-}
-
-// witness shows a flow that is in both rules, as far as that needs no inventory.
-func (c *checker) witness(a, b *placed) string {
-	text := ""
-	for _, x := range a.rule.L4 {
-		for _, y := range b.rule.L4 {
-			if text == "" && (x.Any || y.Any || x.Proto == y.Proto && x.First <= y.Last && y.First <= x.Last) {
-				port := max(x.First, y.First)
-				if !y.Any && x.Any {
-					x = y
-				}
-				text = "for instance on " + program.L4{Proto: x.Proto, First: max(port, 1), Last: max(port, 1)}.String()
-			}
-		}
-	}
-	towards := " to "
-	if a.dir == program.Ingress {
-		towards = " from "
-	}
-	for _, p := range a.facts.addresses {
-		if both := b.facts.addresses.overlapping(p); len(both) > 0 {
-			return text + towards + laterAddr(p, both[0]).String()
-		}
-	}
-	return text + towards + a.rule.PeersText
 }
 
 // denyAll warns of a deny of any on any where the tier also allows for the subject.
