@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The maps and the constants of the datapath. Sizes are defaults; the loader may set others. Every
- * map is pinned, so that the programs outlive the process that loaded them. What Go writes of policies
- * has twice the room that compiler/program promises a program, since a switch has two side by side.
+ * map is pinned, so that the programs outlive the process that loaded them. What Go writes of
+ * policies has twice the room that compiler/program promises a program, since a switch has two side
+ * by side.
  */
 #ifndef MPOL_MAPS_H
 #define MPOL_MAPS_H
