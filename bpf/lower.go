@@ -3,6 +3,7 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
 
 	"mpol/compiler/program"
@@ -37,8 +38,14 @@ type lowering struct {
 	classes    [][]uint32
 }
 
+// errHost refuses a program by which the host is judged: no hook of the datapath judges it.
+var errHost = errors.New("lower program: a policy is for the host, whose flows the datapath does not judge")
+
 // lower makes the target of p. ports gives the port of a profile's listener.
 func lower(p *program.Program, n Numbers, ports func(string) (uint16, bool)) (*target, error) {
+	if p.Tables.Host != nil {
+		return nil, errHost
+	}
 	l := &lowering{numbers: n, tables: &p.Tables, target: &target{
 		exact: map[datapathAddr]datapathParty{}, prefixes: map[datapathPrefix]datapathParty{},
 		sockets: map[datapathSocketKey]uint32{}, devices: map[uint32]uint32{}, cgroups: map[uint64]uint32{},

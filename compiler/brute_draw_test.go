@@ -12,19 +12,7 @@ import (
 	"mpol/compiler"
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
-	"mpol/lang/check"
 )
-
-// drawWhole draws a module with what the language has and nodes do not enforce yet.
-func drawWhole(t *rapid.T) *check.Module {
-	m := drawModule(t)
-	for _, p := range m.Policies {
-		if rapid.IntRange(0, 5).Draw(t, "for host") == 0 {
-			p.Subject = program.Subject{Host: true}
-		}
-	}
-	return m
-}
 
 func answers() [][]verdict.Answer {
 	name := program.ParseName
@@ -43,7 +31,7 @@ func TestDecideAgreesWithModule(t *testing.T) {
 	seen := tally{}
 	wanted := []string{"audit", "allow http rule", "deny http refused", "allow tls rule", "allow dns rule", "redirect dns rule"}
 	seen.cover(t, wanted, func(t *rapid.T) {
-		m := drawWhole(t)
+		m := drawModule(t)
 		rules := compiler.Resolve(m, universe())
 		e := verdict.New(&rules)
 		b, bare := brute{m: m, inv: universe()}, brute{m: m, inv: universe(), bare: true}

@@ -32,7 +32,7 @@ type compilation struct {
 
 // lower fills in c.tables as far as there is no error.
 func (c *compilation) lower() {
-	c.space.update(c.cutting.cuts(c.rules.Inventory.Resolvers), &c.rules.Inventory, c.limits.Sockets, c.run)
+	c.space.update(c.cutting.cuts(c.rules.Inventory.Resolvers), &c.rules.Inventory, c.governing.host > 0, c.limits.Sockets, c.run)
 	if !c.limitSpace() {
 		return
 	}

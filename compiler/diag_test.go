@@ -87,36 +87,6 @@ func TestDiagnostics(t *testing.T) {
 	}
 }
 
-// What no node enforces yet is refused at its place, unless it only reports.
-func TestNotSupported(t *testing.T) {
-	anyone := program.Peer{Kind: program.PeerAny}
-	http := &program.L7{Kind: program.L7HTTP, HTTP: []program.HTTPRequest{{Path: program.PathPattern{Subtree: true}}}}
-	host := one(rule(program.Allow, nil, tcp(80, 80), anyone), nil)
-	host.Policies[0].Subject = program.Subject{Host: true}
-	plain := one(rule(program.Allow, http, tcp(80, 80), anyone), nil)
-	tests := []struct {
-		name      string
-		bad, good *check.Module
-	}{
-		{"host", host, plain},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			p, diags := compiler.Compile(test.bad, universe())
-			if p != nil || !slices.ContainsFunc(diags, func(d diag.Diagnostic) bool { return d.Code == diag.NotSupported }) {
-				t.Errorf("Compile gave %v, want the error %s", diags, diag.NotSupported)
-			}
-			if p, diags := compiler.Compile(test.good, universe()); p == nil {
-				t.Errorf("Compile refuses the positive control: %v", diags)
-			}
-			test.bad.Policies[0].Audit = true
-			if p, diags := compiler.Compile(test.bad, universe()); p == nil || len(p.Tables.Tables) > 0 {
-				t.Errorf("an audit policy is not left out of the tables: %v", diags)
-			}
-		})
-	}
-}
-
 // What goes to the DNS proxy cannot be judged as another kind: it is denied, with a warning.
 func TestDNSPort(t *testing.T) {
 	http := &program.L7{Kind: program.L7HTTP, HTTP: []program.HTTPRequest{{Path: program.PathPattern{Subtree: true}}}}

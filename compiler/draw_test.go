@@ -243,6 +243,9 @@ func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check
 			r.L4 = append(r.L4, rapid.SampledFrom([][]program.L4{nil, {{Proto: program.ProtoUDP, First: 50, Last: 60}}, {tcp(22, 22)}}).Draw(t, "more ports")...)
 			types := rapid.SampledFrom([][]uint16{nil, {1, 16}, {1, 255}, {1, 255}}).Draw(t, "types")
 			r.L7 = &program.L7{Kind: program.L7DNS, DNS: []program.NamePattern{"*.example.com"}, Types: types}
+			if rapid.Bool().Draw(t, "of anybody") {
+				r.Peers = program.Peers{Include: []program.Peer{{Kind: program.PeerAny}}}
+			}
 		}
 	case 7:
 		r.L4 = []program.L4{{Proto: program.ProtoICMP, First: 8 << 8, Last: 8<<8 | 255}, {Proto: 47, Last: 0xffff}}
@@ -317,6 +320,8 @@ func drawModule(t *rapid.T) *check.Module {
 		p.Subject.All = true
 		if s := drawPeer(t); s.Kind == program.PeerSelector {
 			p.Subject = program.Subject{Selector: s.Selector}
+		} else if s.Kind == program.PeerHost || s.Kind == program.PeerInternet {
+			p.Subject = program.Subject{Host: true}
 		}
 		block := func(d program.Direction) *check.Block {
 			b := &check.Block{Span: next()}

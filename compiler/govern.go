@@ -17,6 +17,7 @@ import (
 type governing struct {
 	byLabel map[program.Label][]*policy
 	rest    []*policy
+	host    int               // how many are for the host and decide something
 	scopes  map[string]*scope // by direction, policies and what "same" asks
 	encoder program.Encoder
 	// fallback and resolvers are those of the program for which the scopes were made.
@@ -30,13 +31,15 @@ func newGoverning() *governing {
 
 // update takes in the policies that came and leaves out those that went. A kin for which that changes
 // something is not known any more.
-func (g *governing) update(rules *program.Rules, came, went []*policy, kins map[string]*kin) {
+func (g *governing) update(rules *program.Rules, came, went []*policy, kins iter.Seq[*kin]) {
 	for _, p := range went {
+		g.host -= bit(p.judgesHost())
 		g.file(p, func(ps []*policy) []*policy {
 			return slices.DeleteFunc(ps, func(q *policy) bool { return p == q })
 		})
 	}
 	for _, p := range came {
+		g.host += bit(p.judgesHost())
 		g.file(p, func(ps []*policy) []*policy { return append(ps, p) })
 	}
 	same := g.fallback == rules.Default && slices.Equal(g.resolvers, rules.Inventory.Resolvers)
@@ -48,12 +51,17 @@ func (g *governing) update(rules *program.Rules, came, went []*policy, kins map[
 	for _, p := range slices.Concat(came, went) {
 		changed.file(p, func(ps []*policy) []*policy { return append(ps, p) })
 	}
-	for _, k := range kins {
-		k.known = k.known && same && !changed.govern(k.labels)
+	for k := range kins {
+		k.known = k.known && same && !changed.govern(k)
 	}
 }
 
-// candidates yields lists of policies in which all are that select a workload with the given labels.
+// judgesHost reports whether p is for the host, whose flows are judged therefore.
+func (p *policy) judgesHost() bool {
+	return p.Subject.Host && !p.Audit && (decides(p.content.Egress) || decides(p.content.Ingress))
+}
+
+// candidates yields lists of policies in which all are that select whoever has the given labels.
 func (g *governing) candidates(labels []program.Label) iter.Seq[[]*policy] {
 	return func(yield func([]*policy) bool) {
 		if !yield(g.rest) {
@@ -67,10 +75,10 @@ func (g *governing) candidates(labels []program.Label) iter.Seq[[]*policy] {
 	}
 }
 
-// govern reports whether some policy selects a workload with the given labels.
-func (g *governing) govern(labels []program.Label) bool {
-	for ps := range g.candidates(labels) {
-		if slices.ContainsFunc(ps, func(p *policy) bool { return p.selects(labels) }) {
+// govern reports whether some policy selects a kin.
+func (g *governing) govern(k *kin) bool {
+	for ps := range g.candidates(k.labels) {
+		if slices.ContainsFunc(ps, func(p *policy) bool { return p.selects(k) }) {
 			return true
 		}
 	}
@@ -111,23 +119,23 @@ func asksLabel(s *program.Selector) []program.Label {
 	return nil
 }
 
-// of returns the policies that have a block for verdicts in a direction and select a workload with
-// the given labels, in file order.
-func (g *governing) of(labels []program.Label, d program.Direction) []*policy {
+// of returns the policies that have a block for verdicts in a direction and select a kin, in file
+// order.
+func (g *governing) of(k *kin, d program.Direction) []*policy {
 	var candidates []*policy
-	for ps := range g.candidates(labels) {
+	for ps := range g.candidates(k.labels) {
 		candidates = append(candidates, ps...)
 	}
 	candidates = slices.DeleteFunc(candidates, func(p *policy) bool {
-		return !decides(p.content.Block(d)) || !p.selects(labels)
+		return !decides(p.content.Block(d)) || !p.selects(k)
 	})
 	slices.SortFunc(candidates, func(a, b *policy) int { return cmp.Compare(a.index, b.index) })
 	return slices.Compact(candidates)
 }
 
-// scope finds what the policies say of workloads with the given labels, nil where they are ungoverned.
-func (g *governing) scope(rules *program.Rules, labels []program.Label, d program.Direction) *scope {
-	ps := reachable(rules.Tiers, d, g.of(labels, d))
+// scope finds what the policies say of a kin, nil where it is ungoverned.
+func (g *governing) scope(rules *program.Rules, kin *kin, d program.Direction) *scope {
+	ps, labels := reachable(rules.Tiers, d, g.of(kin, d)), kin.labels
 	if len(ps) == 0 {
 		return nil
 	}

@@ -95,7 +95,7 @@ func TestIdentityKeysLast(t *testing.T) {
 		}
 		sets := func(p *program.Program) map[string]string {
 			out := make(map[string]string)
-			w := walk{&p.Tables}
+			w := newWalk(&p.Tables)
 			for i, e := range es {
 				key := p.Tables.Identities[w.end(e).identity].Key
 				out[key] += fmt.Sprint(i, " ")

@@ -3,6 +3,7 @@
 package compiler
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,18 @@ type kin struct {
 	scopes [2]*scope // by direction, nil where no policy governs it
 	known  bool      // the scopes are those of the policies
 	run    int       // the last with such a workload
+}
+
+// subjects yields every kin whose flows may be judged.
+func (s *space) subjects() iter.Seq[*kin] {
+	return func(yield func(*kin) bool) {
+		for _, k := range s.kins {
+			if !yield(k) {
+				return
+			}
+		}
+		yield(s.host)
+	}
 }
 
 // resident is a workload of the inventory.

@@ -58,6 +58,6 @@ func (m *Memory) begin(module *check.Module, inv program.Inventory) *compilation
 	c := &compilation{Memory: m, module: module, rules: m.numbers.number(module, m.all)}
 	c.rules.Inventory = inv
 	m.cutting.update(came, went)
-	m.governing.update(&c.rules, came, went, m.space.kins)
+	m.governing.update(&c.rules, came, went, m.space.subjects())
 	return c
 }

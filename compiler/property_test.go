@@ -52,6 +52,8 @@ func TestTablesAgreeWithDecide(t *testing.T) {
 		"question allow", "question deny", "never judged", "host workload redirect", "by ungranted", "by late", "passed question",
 		"opened", "opened privately", "opened to tls", "opened by another resolver", "opened by a host workload",
 		"question to a host workload", "question to a workload", "question elsewhere", "question for everything", "question denied by the server's half",
+		"deny egress of the host", "deny ingress of the host", "allow egress of the host", "allow ingress of the host", "redirect egress of the host",
+		"redirect ingress of the host", "request of the host", "question of the host", "host opened",
 	}, func(t *rapid.T) {
 		m := drawModule(t)
 		p, diags := compiler.Compile(m, universe())
@@ -64,7 +66,7 @@ func TestTablesAgreeWithDecide(t *testing.T) {
 			return
 		}
 		seen["program"]++
-		w, e := walk{&p.Tables}, verdict.New(&p.Rules)
+		w, e := newWalk(&p.Tables), verdict.New(&p.Rules)
 		es := ends()
 		for range 4 {
 			from := rapid.SampledFrom(es).Draw(t, "from")
@@ -125,12 +127,18 @@ func count(seen tally, e *verdict.Evaluator, f verdict.Flow, v verdict.Verdict) 
 		key = "conflict"
 	}
 	seen[key]++
+	if decider := map[program.Direction]verdict.End{program.Egress: f.From, program.Ingress: f.To}[v.Half]; isHost(decider) && v.Egress.Governed != v.Ingress.Governed {
+		seen[v.Action.String()+" "+v.Half.String()+" of the host"]++
+	}
 	if answers := f.Answers; answers != nil && v.Action != verdict.Deny {
 		f.Answers = nil
 		if e.Decide(f).Action == verdict.Deny {
 			seen["opened"]++
 			if special(f.To) {
 				seen["opened privately"]++
+			}
+			if isHost(f.From) {
+				seen["host opened"]++
 			}
 			switch server := answers[0].Server; {
 			case server.Workload != "":
@@ -163,6 +171,11 @@ func special(e verdict.End) bool {
 	return false
 }
 
+// isHost reports whether an end of the universe is the host.
+func isHost(e verdict.End) bool {
+	return e.Workload == "" && (e.Addr.IsLoopback() || slices.Contains(universe().Node, e.Addr))
+}
+
 func requests(t *rapid.T, e *verdict.Evaluator, profile *program.Profile, f verdict.Flow, seen tally) {
 	hosts := []string{"a.example.com", "B.example.com.:80", "x.example.net:8080", "[::1]:80", "a@b", ""}
 	var fs []verdict.Flow
@@ -186,6 +199,9 @@ func requests(t *rapid.T, e *verdict.Evaluator, profile *program.Profile, f verd
 		want := v.Action == verdict.Allow
 		if got := ask(profile, f); got != want {
 			t.Fatalf("%+v %+v %+v:\nprofile %+v allows: %v\nDecide allows: %v", f, f.HTTP, f.TLS, profile, got, want)
+		}
+		if isHost(f.From) || isHost(f.To) {
+			seen["request of the host"]++
 		}
 		key := "request " + v.Action.String()
 		switch h := f.HTTP; {
@@ -214,6 +230,9 @@ func questions(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, f v
 				t.Fatalf("%+v %+v:\nTables %+v\nDecide %+v", f, q, got, v)
 			}
 			seen["question "+v.Action.String()]++
+			if isHost(f.From) {
+				seen["question of the host"]++
+			}
 			if v.Half == program.Ingress {
 				seen["question denied by the server's half"]++
 			}

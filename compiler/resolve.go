@@ -191,7 +191,6 @@ func (p *policy) resolve(tier program.Tier, passes [2]bool) {
 		p.sources, p.places = append(p.sources, &sources[i]), append(p.places, n.place)
 	}
 	p.mention.policy(p.content)
-	p.checkSupported()
 	for _, d := range []program.Direction{program.Egress, program.Ingress} {
 		if b := p.content.Block(d); b != nil {
 			for i := range b.Rules {
@@ -242,9 +241,15 @@ func (p *policy) block(d program.Direction, b *check.Block, tier program.Tier, p
 	return block
 }
 
-// selects reports whether p governs workloads with the given labels.
-func (p *policy) selects(labels []program.Label) bool {
-	return !p.Audit && (p.Subject.All || p.Subject.Selector != nil && meets(labels, p.Subject.Selector))
+// selects reports whether p governs a kin.
+func (p *policy) selects(k *kin) bool {
+	switch {
+	case p.Audit:
+		return false
+	case k.owner == host:
+		return p.Subject.Host
+	}
+	return p.Subject.All || p.Subject.Selector != nil && meets(k.labels, p.Subject.Selector)
 }
 
 // place says where a rule of p stands, by the RuleID that it has in p.

@@ -21,6 +21,9 @@ type space struct {
 	kins      map[string]*kin   // by text
 	host      *kin
 	world     *kin
+	// itself is the host as one whose flows are judged: as a host workload's, where judged is set.
+	itself *resident
+	judged bool
 
 	known      map[string]*identity // by key
 	identities []*identity          // sorted by key
@@ -98,10 +101,12 @@ func (id *identity) people() people {
 }
 
 func newSpace() *space {
-	return &space{
+	s := &space{
 		kins: make(map[string]*kin), known: make(map[string]*identity), lists: make(map[string]*list),
 		host: &kin{owner: host, text: "host"}, world: &kin{owner: world, text: "world"}, sockets: []program.Socket{},
 	}
+	s.itself = &resident{Workload: &program.Workload{Name: "host", Cgroup: "host"}, kin: s.host}
+	return s
 }
 
 // holds reports whether the inventory is the very one of the last update.
@@ -115,19 +120,19 @@ func identical[T any](a, b []T) bool {
 }
 
 // update makes the space that of some prefixes, which cut it, and an inventory, with no more sockets
-// than given. The run is numbered.
-func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, sockets, run int) {
+// than given; judged says that there are policies for the host. The run is numbered.
+func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, judged bool, sockets, run int) {
 	recut := s.cells == nil || !slices.Equal(cuts, s.prefixes)
 	if recut {
 		s.cells, s.index = newCells(cuts), nil
 		s.cells.name()
 	}
 	came := s.meet(inv.Workloads)
-	if !recut && came == nil && slices.Equal(s.inventory.Node, inv.Node) {
+	if !recut && came == nil && judged == s.judged && slices.Equal(s.inventory.Node, inv.Node) {
 		s.inventory = *inv
 		return
 	}
-	s.inventory = *inv
+	s.inventory, s.judged = *inv, judged
 	for i := range s.rows {
 		if r := &s.rows[i]; recut || r.id == nil {
 			r.id = s.identity(r.who.kin, s.find(r.prefix.Addr()))
@@ -135,7 +140,10 @@ func (s *space) update(cuts []netip.Prefix, inv *program.Inventory, sockets, run
 	}
 	shared := s.shared()
 	for _, id := range s.known {
-		id.ends, id.outside = [2]end{}, id.owner != workload
+		id.ends, id.outside = [2]end{}, id.owner == world || id.owner == host && !judged
+		if id.owner == host && judged {
+			id.add(s.itself)
+		}
 	}
 	for i := range s.rows {
 		s.rows[i].id.add(s.rows[i].who)

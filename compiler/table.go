@@ -32,6 +32,9 @@ func (c *compilation) lowerSubjects() bool {
 			})
 		}
 	}
+	if c.space.judged {
+		c.tables.Host = &program.Halves{Egress: c.space.host.table(program.Egress), Ingress: c.space.host.table(program.Ingress)}
+	}
 	c.forget()
 	return true
 }
@@ -73,6 +76,9 @@ func (c *compilation) findScopes() {
 			came = c.govern(r.kin, came)
 		}
 	}
+	if c.space.judged {
+		came = c.govern(c.space.host, came)
+	}
 	byKey := func(a, b *scope) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.lineage, b.lineage)) }
 	slices.SortFunc(came, byKey)
 	c.scopes = slices.DeleteFunc(c.scopes, func(s *scope) bool { return s.used != c.run })
@@ -81,7 +87,7 @@ func (c *compilation) findScopes() {
 	}
 }
 
-// govern finds the scopes of a kin that has workloads on this node, and adds those that are new to came.
+// govern finds the scopes of a kin that is on this node, and adds those that are new to came.
 func (c *compilation) govern(k *kin, came []*scope) []*scope {
 	k.run = c.run
 	for d := range k.scopes {
@@ -101,7 +107,7 @@ func (c *compilation) govern(k *kin, came []*scope) []*scope {
 
 // settle finds the scope of a kin in a direction.
 func (c *compilation) settle(k *kin, d program.Direction) {
-	old, now := k.scopes[d], c.scope(&c.rules, k.labels, d)
+	old, now := k.scopes[d], c.scope(&c.rules, k, d)
 	if old == now {
 		return
 	}
@@ -125,7 +131,7 @@ func (k *kin) table(d program.Direction) int {
 
 // forget lets go of what no subject needs any more.
 func (c *compilation) forget() {
-	for _, k := range c.space.kins {
+	for k := range c.space.subjects() {
 		if k.run != c.run {
 			k.known, k.scopes = false, [2]*scope{}
 		}

@@ -12,7 +12,18 @@ import (
 
 // walk judges flows and questions by Tables alone, as the comments of package program tell the
 // datapath, the DNS proxy and the L7 proxy to.
-type walk struct{ t *program.Tables }
+type walk struct {
+	t    *program.Tables
+	host *program.Bound // nil where nobody judges it
+}
+
+func newWalk(t *program.Tables) walk {
+	w := walk{t: t}
+	if t.Host != nil {
+		w.host = &program.Bound{Cgroup: "the host's", Egress: t.Host.Egress, Ingress: t.Host.Ingress}
+	}
+	return w
+}
 
 // walkEnd is an end as the datapath sees it.
 type walkEnd struct {
@@ -36,7 +47,11 @@ type walked struct {
 func (w walk) end(e verdict.End) walkEnd {
 	a := w.address(e.Addr)
 	if e.Workload == "" {
-		return walkEnd{identity: a.Identity, bound: w.bound(a.Workload), owned: a.Owned, world: !a.Owned}
+		bound := w.bound(a.Workload)
+		if a.Node {
+			bound = w.host
+		}
+		return walkEnd{identity: a.Identity, bound: bound, owned: a.Owned, world: !a.Owned}
 	}
 	for _, s := range w.t.Sockets {
 		if s.Workload == e.Workload && s.Cell == a.Cell {

@@ -54,8 +54,11 @@ func (s *space) find(a netip.Addr) *program.Address {
 	return &s.addresses[i]
 }
 
-// server returns the identity of a server and the workload that it is, empty where it is none of this
-// node; false where nobody knows who it is.
+// host is the name of who uses the node's addresses and is in no workload.
+const host = "\x00host"
+
+// server returns the identity of a server and the workload that it is, or host, empty where it is of
+// another node; false where nobody knows who it is.
 func (s *space) server(to way) (identity int, workload string, ok bool) {
 	a := s.find(to.server.Addr())
 	if a == nil {
@@ -63,6 +66,9 @@ func (s *space) server(to way) (identity int, workload string, ok bool) {
 	}
 	if id, ok := s.sockets[socketKey{to.receiver, a.Cell}]; ok {
 		return id, to.receiver, true
+	}
+	if a.Node {
+		return a.Identity, host, true
 	}
 	return a.Identity, a.Workload, true
 }

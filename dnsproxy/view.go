@@ -16,7 +16,7 @@ type View struct {
 	// Generation numbers the view for events.
 	Generation uint64
 	workloads  map[string]*namesView
-	receivers  map[string]bool // workloads with an ingress table
+	receivers  map[string]bool // workloads, or host, with an ingress table
 	space      *space
 	special    []netip.Prefix
 }
@@ -41,6 +41,7 @@ func ViewOf(generation uint64, t *program.Tables) *View {
 		space:      newSpace(t),
 		special:    program.SpecialPurpose(),
 	}
+	v.receivers[host] = t.Host != nil && t.Host.Ingress >= 0
 	byTable := make(map[int]*namesView)
 	for _, b := range t.Subjects {
 		v.receivers[b.Workload] = b.Ingress >= 0

@@ -100,7 +100,7 @@ func TestView_judge(t *testing.T) {
 		{name: "another server is", server: other, question: "b.example.org", typ: dns.TypeA, allow: true, rule: "4", set: "svc"},
 		{name: "the host is no host workload", server: loopback, question: "a.svc.example.org", typ: dns.TypeA, rule: "9"},
 		{name: "nor is another receiver", server: loopback, receiver: "v", question: "a.svc.example.org", typ: dns.TypeA, rule: "9"},
-		{name: "ANY of the host", server: loopback, question: "any.example.org", typ: dns.TypeANY, allow: true, rule: "every"},
+		{name: "ANY of the host without an ingress table", server: loopback, question: "any.example.org", typ: dns.TypeANY, allow: true, rule: "every"},
 		{name: "ANY of a host workload with an ingress table", server: loopback, receiver: "svc", question: "any.example.org", typ: dns.TypeANY},
 		{name: "ANY of it that is denied", server: loopback, receiver: "svc", question: "a.svc.example.org", typ: dns.TypeANY, rule: "9"},
 		{name: "nobody knows the server", server: "2001:db8::1", question: "b.example.org", typ: dns.TypeA},

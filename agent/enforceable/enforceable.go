@@ -27,6 +27,9 @@ import (
 func Check(m *check.Module) diag.List {
 	var list diag.List
 	for _, p := range m.Policies {
+		if p.Subject.Host && decides(p) {
+			refuse(&list, p.NameSpan, "a policy `for host`")
+		}
 		for _, b := range []*check.Block{p.Ingress, p.Egress} {
 			if b == nil || p.Audit {
 				continue
@@ -39,6 +42,13 @@ func Check(m *check.Module) diag.List {
 		}
 	}
 	return list
+}
+
+// decides reports whether something of a policy counts for verdicts.
+func decides(p *check.Policy) bool {
+	return !p.Audit && slices.ContainsFunc([]*check.Block{p.Ingress, p.Egress}, func(b *check.Block) bool {
+		return b != nil && (len(b.Rules) == 0 || slices.ContainsFunc(b.Rules, func(r *check.Rule) bool { return !r.Audit }))
+	})
 }
 
 // rule reports one rule, each part of it once.

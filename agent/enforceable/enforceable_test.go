@@ -14,13 +14,36 @@ import (
 // parse checks a policy for web with the given blocks.
 func parse(t *testing.T, blocks string) *check.Module {
 	t.Helper()
-	text := "package p\ndefault deny\nworkload web = app = \"web\"\npolicy web for web {\n" + blocks + "\n}\n"
+	return parseText(t, "package p\ndefault deny\nworkload web = app = \"web\"\npolicy web for web {\n"+blocks+"\n}\n")
+}
+
+func parseText(t *testing.T, text string) *check.Module {
+	t.Helper()
 	file, list := lang.Parse("p.mpol", []byte(text))
 	m, more := check.Check([]*lang.File{file}, check.Options{})
 	if m == nil {
 		t.Fatalf("the policy has errors: %v", append(list, more...))
 	}
 	return m
+}
+
+// A policy for the host is refused at its name, where it decides something.
+func TestCheck_host(t *testing.T) {
+	for blocks, want := range map[string]bool{
+		"ingress none":                      true,
+		"egress { allow to any on tcp/80 }": true,
+		"egress { audit deny to any on tcp/80 allow to any on tcp/443 }": true,
+		"egress { audit deny to any on tcp/80 }":                         false,
+	} {
+		list := enforceable.Check(parseText(t, "package p\ndefault deny\npolicy own for host {\n"+blocks+"\n}\n"))
+		got := len(list) == 1 && list[0].Code == diag.NotSupported && list[0].Span.String() == "p.mpol:3:8"
+		if got != want || len(list) > 1 {
+			t.Errorf("Check(%s) = %v, want an error at the name: %v", blocks, list, want)
+		}
+	}
+	if list := enforceable.Check(parseText(t, "package p\ndefault deny\npolicy own for host audit {\ningress none\n}\n")); len(list) > 0 {
+		t.Errorf("Check(audit policy) = %v, want nothing", list)
+	}
 }
 
 // Each row is refused at its place, and what stands beside it is not.

@@ -15,7 +15,7 @@ type Profile struct {
 	Key  string `json:"key"`
 	Kind L7Kind `json:"kind"` // L7HTTP or L7TLS
 	Port uint16 `json:"port"` // of the server
-	// Looped flows come from host workloads through the loopback device; the others from a device.
+	// Looped flows come from host workloads and the host through the loopback device; the others from a device.
 	Looped bool `json:"looped,omitempty"`
 	// Local says that the server is a workload of this node behind a device, which therefore sees
 	// the client's own address.

@@ -11,8 +11,8 @@ import (
 // rules by the Key of their Source and knows nothing of RuleIDs, which move with every edit.
 //
 // How a flow from client to server is judged. The client's egress table (if the client is a
-// workload of this node) is asked with the class of the server's identity, the server's ingress
-// table (if the server is) with the class of the client's identity. In a table the most exact
+// workload of this node, or the host and Host is set) is asked with the class of the server's identity,
+// the server's ingress table (if the server is) with the class of the client's identity. In a table the most exact
 // entry for (class, protocol, port) is the verdict; entries of one class never overlap, so there is
 // one. No row for the direction means that it is ungoverned: Ungoverned is its verdict. An entry that
 // is missing where a table exists is denied. In egress the names that the client has
@@ -21,7 +21,7 @@ import (
 // and the merged verdict of a half has an L7 kind. The reported half and rule: of a deny, egress
 // before ingress; of a redirect, the first half with an L7 kind, egress before ingress; of an
 // allow, egress if that half exists and has a row or there is no ingress half, else ingress. When
-// neither half exists here the flow is none of ours.
+// neither half exists here the flow is none of ours, nor is one of a workload or the host with itself.
 type Tables struct {
 	Ungoverned Verdict    `json:"ungoverned"`
 	Identities []Identity `json:"identities"` // sorted by key
@@ -32,7 +32,10 @@ type Tables struct {
 	Sockets []Socket `json:"sockets"`
 	// Subjects are the local workloads, sorted by name.
 	Subjects []Bound `json:"subjects"`
-	Tables   []Table `json:"tables"` // sorted by key
+	// Host is who uses the node's addresses and is in no workload; nil where no policy is for it, so that
+	// none of its flows is judged for its sake.
+	Host   *Halves `json:"host,omitempty"`
+	Tables []Table `json:"tables"` // sorted by key
 	// Profiles are the L7 profiles, sorted by key; ProfileRows lead to them.
 	Profiles    []Profile    `json:"profiles"`
 	ProfileRows []ProfileRow `json:"profile_rows"`
@@ -73,6 +76,12 @@ type Bound struct {
 	Cgroup    string `json:"cgroup,omitempty"`
 	Egress    int    `json:"egress"`
 	Ingress   int    `json:"ingress"`
+}
+
+// Halves are the tables of the host by direction; -1 means that it is ungoverned.
+type Halves struct {
+	Egress  int `json:"egress"`
+	Ingress int `json:"ingress"`
 }
 
 // Table is one direction of one set of policies.
@@ -184,8 +193,8 @@ type NameSet struct {
 
 // Question is a rule about DNS questions. The verdict of a client's egress table on a question is that of
 // the matching rule with the lowest Rank, then Order; the last of the list has no conditions. Without
-// a match it is denied. A question for everything (ANY) to a workload of this node that has an ingress
-// table is denied as well: what allows the flow does not allow that.
+// a match it is denied. A question for everything (ANY) to a server that has an ingress table is denied as
+// well: what allows the flow does not allow that.
 type Question struct {
 	Verdict Verdict `json:"verdict"`
 	// NameServer says whom it speaks of, by the class of the flow's server, and about which names.
