@@ -44,7 +44,7 @@ func (p *parser) headless(i int, first *lexer.Token) bool {
 
 // goesOn reports whether more has to follow token i, so that what stands on the next line belongs to it.
 func (p *parser) goesOn(i int) bool {
-	t := p.toks[i]
+	t := p.prev(i + 1) // the first token follows none
 	switch t.Type {
 	case tokenSymbol:
 		return t.Value != ")" && t.Value != "]" && t.Value != "}"

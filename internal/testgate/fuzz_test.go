@@ -21,12 +21,19 @@ func fuzzModule(t *testing.T, body string) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for name, text := range map[string]string{
+	writeAll(t, dir, map[string]string{
 		"scripts/fuzz": string(script),
 		"go.mod":       "module fuzzed\n\ngo 1.24\n",
 		"p/p_test.go": "package p\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nvar _ = os.Args\n\nfunc FuzzAny(f *testing.F) {\n\tf.Add(\"a\")\n" +
 			"\tf.Fuzz(func(t *testing.T, text string) {\n" + body + "\n\t})\n}\n",
-	} {
+	})
+	return dir
+}
+
+// writeAll writes files that may be run into dir, by their path in it.
+func writeAll(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -35,7 +42,6 @@ func fuzzModule(t *testing.T, body string) string {
 			t.Fatal(err)
 		}
 	}
-	return dir
 }
 
 // fuzzScript returns the command that runs scripts/fuzz of a module, with a folder for scratch files.
@@ -108,4 +114,34 @@ func TestFuzz(t *testing.T) {
 		}
 		empty(t, scratch)
 	})
+}
+
+// TestFuzzOutOfTime holds how a failure that says the time was over is told from a finding. When go test
+// says that is a matter of luck, so what it says is written down here.
+func TestFuzzOutOfTime(t *testing.T) {
+	const over = "fuzz: elapsed: 10s, execs: 9 (1/sec)\n--- FAIL: FuzzAny (10.98s)\n    context deadline exceeded\n"
+	for _, tt := range []struct {
+		name, said string
+		fails      bool
+	}{
+		{"only that", over + "FAIL\nexit status 1\nFAIL\tfuzzed/p\t11.015s\n", false},
+		{"and an input", over + "    Failing input written to testdata/fuzz/FuzzAny/1\nFAIL\n", true},
+		{"another failure", "--- FAIL: FuzzAny (10.98s)\n    fuzzing process hung or terminated unexpectedly\nFAIL\n", true},
+		{"nothing", "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := fuzzModule(t, "")
+			writeAll(t, dir, map[string]string{
+				"p/testdata/fuzz/FuzzAny/1": "go test fuzz v1\nstring(\"a\")\n",
+				"said":                      tt.said,
+				"bin/go":                    "#!/bin/sh\ncat said\nexit 1\n",
+			})
+			cmd, scratch := fuzzScript(t, dir, "10s")
+			cmd.Env = append(cmd.Env, "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
+			if out, err := cmd.CombinedOutput(); (err != nil) != tt.fails {
+				t.Errorf("fuzz = %v, want failure: %v\n%s", err, tt.fails, out)
+			}
+			empty(t, scratch)
+		})
+	}
 }
