@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +24,7 @@ them. What does not pass is printed with its place, what was expected, what came
 half says with the line of the rule, and which rule nearly matched.
 
 Reports go to any number of files at once (-o junit=FILE): human, json (a line an object), junit, tap,
-github, gitlab, markdown, sarif. Without a file -o takes the standard output.
+github, gitlab, markdown, sarif. Without a file, or with -, -o takes the standard output.
 
 A test marked todo may fail; one that passes is reported. A run without any test ends with the exit
 code 3, so that nobody takes it for one that passed.`,
@@ -40,6 +42,9 @@ code 3, so that nobody takes it for one that passed.`,
 		}
 		if err := t.cover.prepare(); err != nil {
 			return err
+		}
+		if *watch && slices.Contains(args, "-") {
+			return usageError{errors.New("--watch: the standard input cannot be watched; name files or folders")}
 		}
 		if *watch {
 			return t.watch(c.Context(), args)
@@ -90,6 +95,9 @@ func (t *testRun) run(ctx context.Context, args []string) error {
 	set.suggest(r)
 	if err := t.outputs.write(t.streams, *t.format, r); err != nil {
 		return err
+	}
+	if r.Seed != 0 && t.said() != t.streams.out {
+		fmt.Fprintf(t.streams.err, "shuffled with seed %d\n", r.Seed) // which no report for machines has to say
 	}
 	enough := true
 	if t.cover.wanted() {

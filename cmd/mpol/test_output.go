@@ -36,6 +36,9 @@ type outputs []output
 // Set implements pflag.Value.
 func (o *outputs) Set(text string) error {
 	name, file, named := strings.Cut(text, "=")
+	if file == "-" || file == "/dev/stdout" { // opened anew it would be written over what is there
+		file, named = "", false
+	}
 	known := []format{human, asJSON, junit, tap, github, gitlab, markdown, sarif}
 	switch {
 	case !slices.Contains(known, format(name)):
@@ -66,8 +69,8 @@ func (o outputs) taken() bool {
 	return slices.ContainsFunc(o, func(out output) bool { return out.file == "" && out.format != human })
 }
 
-// spare refuses a report, or a page of coverage, that would be written over a policy of the run or over
-// another report.
+// spare refuses a report, or a page of coverage, that would be written over a policy of the run, over
+// another report or into the file that is the standard output.
 func (t *testRun) spare(policies []source.File) error {
 	type destination struct{ flag, file string }
 	var written []destination
@@ -83,6 +86,9 @@ func (t *testRun) spare(policies []source.File) error {
 		if f := slices.IndexFunc(policies, func(f source.File) bool { return sameFile(f.Name, d.file) }); f >= 0 {
 			return usageError{fmt.Errorf("%s: it would be written over the policies in %s", d.flag, policies[f].Name)}
 		}
+		if isOutput(t.streams.out, d.file) {
+			return usageError{fmt.Errorf("%s: the standard output goes there already", d.flag)}
+		}
 		if slices.ContainsFunc(written[:i], func(other destination) bool { return sameFile(other.file, d.file) }) {
 			return usageError{fmt.Errorf("%s: two reports go to one place", d.flag)}
 		}
@@ -97,6 +103,17 @@ func sameFile(a, b string) bool {
 	}
 	x, errX := os.Stat(a)
 	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && x.Mode().IsRegular() && os.SameFile(x, y)
+}
+
+// isOutput reports whether a name is of the regular file that is being written as w.
+func isOutput(w io.Writer, name string) bool {
+	out, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	x, errX := out.Stat()
+	y, errY := os.Stat(name)
 	return errX == nil && errY == nil && x.Mode().IsRegular() && os.SameFile(x, y)
 }
 

@@ -72,10 +72,20 @@ func (l *lines) Write(p []byte) (int, error) {
 	}
 }
 
-// TestWatch changes a file under a watch: the tests run again, a mistake does not end it.
+// quiet is a guardrail that warns when false is true in it.
+const quiet = `package mpol.guardrails.quiet
+
+warn contains {"span": input.policy.span, "message": "not so loud", "help": "whisper"} if {
+	input.policy
+	false
+}
+`
+
+// TestWatch changes files under a watch: the tests run again, a mistake does not end it.
 func TestWatch(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "p.mpol")
-	write := func(text string) {
+	folder := t.TempDir()
+	path, inventory := filepath.Join(folder, "p.mpol"), filepath.Join(folder, "world.yaml")
+	write := func(path, text string) {
 		t.Helper()
 		// A rename, so that no half of a text is ever seen.
 		if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
@@ -85,21 +95,29 @@ func TestWatch(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(failing)
+	write(inventory, "workloads: [{name: w, labels: {app: web}, addresses: [10.0.0.1]}]")
+	rail := filepath.Join(folder, "rails", "quiet", "quiet.rego")
+	if err := os.MkdirAll(filepath.Dir(rail), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(rail, quiet)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out := &lines{out: make(chan string, 100)}
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, []string{"test", "--watch", path}, nil, out, &bytes.Buffer{}) }()
-	for _, step := range []struct{ text, want string }{
-		{"", "1 test, 2 lines: 1 passed, 1 failed"},
-		{strings.Replace(failing, "tcp/444", "tcp/443", 1), "1 test, 2 lines: 2 passed"},
-		{"package", "1 file: 1 error"},
-		{strings.Replace(failing, "tcp/444", "tcp/443", 1), "1 test, 2 lines: 2 passed"},
+	go func() {
+		code <- run(ctx, []string{"test", "--watch", "--inventory", inventory, "--guardrails", filepath.Join(folder, "rails"), path}, nil, out, &bytes.Buffer{})
+	}()
+	right := strings.Replace(failing, "tcp/444", "tcp/443", 1)
+	for _, step := range []struct{ path, text, want string }{
+		{path, failing, "1 test, 2 lines: 1 passed, 1 failed"},
+		{path, right, "1 test, 2 lines: 2 passed"},
+		{path, "package", "1 file: 1 error"},
+		{path, right, "1 test, 2 lines: 2 passed"},
+		{inventory, "workloads: [{name: w, addresses: [10.0.0.1]}]", "nobody in the inventory is workload `web`"},
+		{rail, strings.Replace(quiet, "false", "true", 1), "warning[guard/quiet]: not so loud"},
 	} {
-		if step.text != "" {
-			write(step.text)
-		}
+		write(step.path, step.text)
 		for {
 			line := ""
 			select {
@@ -107,7 +125,7 @@ func TestWatch(t *testing.T) {
 			case <-ctx.Done():
 				t.Fatalf("no line %q came", step.want)
 			}
-			if line == step.want {
+			if strings.HasSuffix(line, step.want) {
 				break
 			}
 		}

@@ -8,8 +8,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
+	"mpol/internal/policyset"
 	"mpol/internal/source"
 )
 
@@ -17,7 +19,8 @@ import (
 // and file systems that tell nothing, are no different.
 const watchEvery = 200 * time.Millisecond
 
-// watch runs the tests, and again whenever the files at args say something else, until ctx is done.
+// watch runs the tests, and again whenever the files at args, the guardrails or the inventory say
+// something else, until ctx is done.
 func (t *testRun) watch(ctx context.Context, args []string) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
@@ -25,7 +28,7 @@ func (t *testRun) watch(ctx context.Context, args []string) error {
 	defer tick.Stop()
 	var seen []byte
 	for {
-		if state := fingerprint(args); !bytes.Equal(state, seen) {
+		if state := t.fingerprint(args); !bytes.Equal(state, seen) {
 			if seen != nil {
 				fmt.Fprintln(t.streams.out)
 			}
@@ -44,13 +47,22 @@ func (t *testRun) watch(ctx context.Context, args []string) error {
 	}
 }
 
-// fingerprint tells contents of files from others; what cannot be read is content too.
-func fingerprint(args []string) []byte {
+// fingerprint tells what a run reads from what another did; what cannot be read is content too.
+func (t *testRun) fingerprint(args []string) []byte {
 	sum := sha256.New()
 	files, err := source.Load(args, bytes.NewReader(nil))
 	fmt.Fprintf(sum, "%v\n", err)
 	for _, f := range files {
 		fmt.Fprintf(sum, "%q %d\n%s", f.Name, len(f.Text), f.Text)
+	}
+	rails, err := policyset.Guardrails(*t.reading.guardrails)
+	fmt.Fprintf(sum, "%v\n", err)
+	for _, r := range rails {
+		fmt.Fprintf(sum, "%q %d\n%s", r.File, len(r.Text), r.Text)
+	}
+	if path := *t.reading.inventory; path != "" {
+		text, err := os.ReadFile(path)
+		fmt.Fprintf(sum, "%v\n%s", err, text)
 	}
 	return sum.Sum(nil)
 }

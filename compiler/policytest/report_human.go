@@ -29,10 +29,7 @@ func (r *Report) Diagnostics() diag.List {
 	for i := range r.Blocks {
 		b := &r.Blocks[i]
 		if b.Done() {
-			list = append(list, diag.Diagnostic{
-				Code: CodeDone, Severity: diag.Warning, Span: firstLine(b.Test.Span), Help: "take the word todo away",
-				Summary: fmt.Sprintf("test %q passes and is still to do", b.Test.Name),
-			})
+			list = append(list, b.done())
 		}
 		for _, l := range b.Lines {
 			if l.Status != Pass && !b.Test.Todo {
@@ -45,6 +42,14 @@ func (r *Report) Diagnostics() diag.List {
 		}
 	}
 	return list
+}
+
+// done says of a todo test that it passes.
+func (b *Block) done() diag.Diagnostic {
+	return diag.Diagnostic{
+		Code: CodeDone, Severity: diag.Warning, Span: firstLine(b.Test.Span), Help: "take the word todo away",
+		Summary: fmt.Sprintf("test %q passes and is still to do", b.Test.Name),
+	}
 }
 
 // firstLine cuts a span off at the end of its first line.
@@ -88,7 +93,8 @@ func (r *Report) WriteHuman(w io.Writer, color bool) error {
 			}
 		}
 		if block.Done() {
-			fmt.Fprintf(&b, "%s: test %q passes and is still to do: take the word todo away\n", block.Test.Span, block.Test.Name)
+			d := block.done()
+			fmt.Fprintf(&b, "%s: %s: %s\n", d.Span, d.Summary, d.Help)
 		}
 	}
 	b.WriteString(r.Summary() + "\n")

@@ -96,7 +96,7 @@ type (
 	}
 )
 
-// WriteGitLab writes the lines that failed as a code quality report of GitLab. Fingerprints are made
+// WriteGitLab writes the diagnostics of the run as a code quality report of GitLab. Fingerprints are made
 // of the test and the text, so that an issue keeps its identity when its line moves.
 func (r *Report) WriteGitLab(w io.Writer) error {
 	issues := []gitlabIssue{}
@@ -118,6 +118,9 @@ func (r *Report) WriteGitLab(w io.Writer) error {
 		add(d, string(d.Code)+"\x00"+d.Summary)
 	}
 	for _, b := range r.Blocks {
+		if b.Done() {
+			add(b.done(), b.Test.Name)
+		}
 		for _, l := range b.Lines {
 			if l.Status == Pass || b.Test.Todo {
 				continue

@@ -63,24 +63,23 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 			c := junitCase{
 				Name: xmlText(fmt.Sprintf("%d: %s", l.Span.Start.Line, r.written(l.Span))), Class: xmlText(l.Span.File), Time: seconds(0),
 			}
-			var body strings.Builder
-			if err := r.humanLine(&body, &l, false); err != nil {
-				return err
-			}
-			d := l.diagnostic()
-			problem := &junitProblem{Message: xmlText(l.Summary), Type: string(d.Code), Text: xmlText(body.String())}
 			switch {
 			case l.Status == Pass:
 			case b.Test.Todo:
-				problem.Type, problem.Text = "", ""
-				c.Skipped, problem.Message = problem, "to do: "+problem.Message
+				c.Skipped = &junitProblem{Message: "to do: " + xmlText(l.Summary)}
 				s.Skipped++
-			case l.Status == Fail:
-				c.Failure = problem
-				s.Failures++
 			default:
-				c.Error = problem
-				s.Errors++
+				problem, err := r.junitProblem(&l)
+				if err != nil {
+					return err
+				}
+				if l.Status == Fail {
+					c.Failure = problem
+					s.Failures++
+				} else {
+					c.Error = problem
+					s.Errors++
+				}
 			}
 			s.Cases = append(s.Cases, c)
 		}
@@ -96,6 +95,15 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, "\n")
 	return err
+}
+
+// junitProblem says of a line that did not pass all that people are told.
+func (r *Report) junitProblem(l *Line) (*junitProblem, error) {
+	var body strings.Builder
+	if err := r.humanLine(&body, l, false); err != nil {
+		return nil, err
+	}
+	return &junitProblem{Message: xmlText(l.Summary), Type: string(l.diagnostic().Code), Text: xmlText(body.String())}, nil
 }
 
 // wrongSuite has a case for each error of the policies.
