@@ -4,7 +4,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,7 +26,8 @@ input until its end (-, or nothing).
 
 A flow that can go several ways, because an end has several addresses, is allowed if all of them are.
 A line that is no flow is reported with its number on the standard error, has no verdict, and makes
-the exit code 3 in the end; the lines after it are judged. What has come in is answered before more is
+the exit code 3 in the end; the lines after it are judged. A blank line is passed over, and so is a byte
+order mark before the first. What has come in is answered before more is
 waited for, so that another program can ask flow by flow.
 
 Mistakes of the policies go to the standard error, as --format says.
@@ -40,6 +43,9 @@ workload of the inventory counts as enforced; one without addresses lives at tho
 		if last := args[len(args)-1]; len(args) > 1 && (last == "-" || strings.HasPrefix(strings.TrimSpace(last), "{")) {
 			args, flow = args[:len(args)-1], last
 		}
+		if (flow == "" || flow == "-") && slices.Contains(args, "-") {
+			return usageError{errors.New("the standard input has either policies or flows: name the files of the policies, or give one flow as the last argument")}
+		}
 		j, err := newJudge(c.Context(), s, args, *inventory, *f)
 		if err != nil {
 			return err
@@ -51,8 +57,10 @@ workload of the inventory counts as enforced; one without addresses lives at tho
 		if err != nil {
 			return fmt.Errorf("flow: %w", err)
 		}
-		_, err = s.out.Write(line)
-		return err
+		if _, err := s.out.Write(line); err != nil {
+			return fmt.Errorf("write verdict: %w", err)
+		}
+		return nil
 	}
 	return c
 }

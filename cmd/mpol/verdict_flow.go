@@ -215,10 +215,15 @@ func parseL4(text string) (proto uint8, port uint16, err error) {
 	default:
 		found = false
 	}
-	if !found {
-		return 0, 0, fmt.Errorf("l4 %q is no protocol and port; write tcp/443, icmp/8, icmp/3/4 or ip/47", text)
+	switch digits := strings.Trim(rest, "0123456789/") == ""; {
+	case found:
+		return proto, port, nil
+	case digits && rest != "" && (word == "tcp" || word == "udp" || word == "sctp"):
+		return 0, 0, fmt.Errorf("l4 %q: a port is a number from 1 to 65535, without leading zeros", text)
+	case digits && rest != "" && (named || word == "ip"):
+		return 0, 0, fmt.Errorf("l4 %q: types, codes and protocols are numbers from 0 to 255, without leading zeros", text)
 	}
-	return proto, port, nil
+	return 0, 0, fmt.Errorf("l4 %q is not one protocol and port; write tcp/443, icmp/8, icmp/3/4 or ip/47", text)
 }
 
 func protocolWords() []string { return []string{"tcp", "udp", "sctp", "icmp", "icmpv6"} }

@@ -85,11 +85,28 @@ func (s *scene) at(text string) ([]verdict.End, error) {
 	found, ok := s.find(text)
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("%q is no workload, no address and not host%s", text, s.Nearest(text))
+		return nil, fmt.Errorf("%q is no workload, no address and not host%s", text, s.instead(text))
 	case len(found) == 0:
 		return nil, errors.New("the inventory gives the host no addresses")
 	}
 	return found, nil
+}
+
+// instead says what to write where text is no end of a flow, or nothing.
+func (s *scene) instead(text string) string {
+	if _, err := netip.ParseAddrPort(text); err == nil {
+		return "; the port belongs into l4"
+	}
+	if _, err := netip.ParsePrefix(text); err == nil {
+		return "; write one address of the prefix"
+	}
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() != "" {
+		return "; leave the zone away"
+	}
+	if near := s.Nearest(text); near != "" || !strings.Contains(text, ".") || !inventory.IsName(text) {
+		return near
+	}
+	return "; only the server can be a DNS name"
 }
 
 func (s *scene) find(text string) ([]verdict.End, bool) {

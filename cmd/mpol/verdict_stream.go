@@ -155,8 +155,11 @@ func (j *judge) batch(b *batch) {
 	if b.long {
 		fault(b.first, fmt.Errorf("the line is longer than %d bytes", maxFlow))
 	}
-	n := b.first
-	for line := range bytes.Lines(b.text) {
+	n, text := b.first, b.text
+	if n == 1 {
+		text = bytes.TrimPrefix(text, []byte("\uFEFF")) // RFC 8259, section 8.1: it may be passed over
+	}
+	for line := range bytes.Lines(text) {
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			out, err := j.line(b.out, line, n)
 			if err != nil {

@@ -33,6 +33,9 @@ func TestStream(t *testing.T) {
 	var in, want strings.Builder
 	for n := 1; n <= 20_000; n++ {
 		switch n {
+		case 1:
+			in.WriteString("\uFEFF" + streamed + "\n")
+			want.WriteString(judged(n) + "\n")
 		case 7:
 			in.WriteString("\n") // blank
 		case 5000:
@@ -111,6 +114,25 @@ func TestStreamEnds(t *testing.T) {
 	many := strings.NewReader(strings.Repeat(streamed+"\n", 100_000))
 	if err := j.stream(t.Context(), streams{in: many, out: full, err: io.Discard}); err == nil || err.Error() != "write verdicts: full" {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestIDs: an id comes back byte for byte; without one it is the number of the line.
+func TestIDs(t *testing.T) {
+	j := world(t)
+	for id, want := range map[string]string{
+		"":                               "7",
+		`"id":null,`:                     "7",
+		`"id":"",`:                       `""`,
+		`"id":"\u0041\/\ud800 é < & >",`: `"\u0041\/\ud800 é < & >"`,
+		`"id":-0.0,`:                     "-0.0",
+		`"id":1e999,`:                    "1e999",
+		`"id":123456789012345678901234567890.10 ,`: "123456789012345678901234567890.10",
+	} {
+		line, err := j.line(nil, []byte("{"+id+streamed[1:]), 7)
+		if got, found := strings.CutSuffix(plain(j, string(line)), strings.TrimPrefix(judged(7), `{"id":7`)+"\n"); err != nil || !found || got != `{"id":`+want {
+			t.Errorf("%s: error %v, verdict %s", id, err, line)
+		}
 	}
 }
 

@@ -58,8 +58,10 @@ the rules that would allow the flow come last. Mistakes of the policies go to th
 			}
 			j.explain(&b, w)
 		}
-		_, err = b.WriteTo(s.out)
-		return err
+		if _, err := b.WriteTo(s.out); err != nil {
+			return fmt.Errorf("write why: %w", err)
+		}
+		return nil
 	}
 	return c
 }
@@ -85,7 +87,7 @@ func distinct(ways []way) []way {
 	var out []way
 	for _, w := range ways {
 		known := slices.ContainsFunc(out, func(o way) bool {
-			return o.verdict.Action == w.verdict.Action && o.verdict.Half == w.verdict.Half && o.verdict.Rule == w.verdict.Rule &&
+			return o.verdict.Action == w.verdict.Action && o.verdict.Reason == w.verdict.Reason && o.verdict.Half == w.verdict.Half && o.verdict.Rule == w.verdict.Rule &&
 				o.verdict.Egress.Rule == w.verdict.Egress.Rule && o.verdict.Ingress.Rule == w.verdict.Ingress.Rule
 		})
 		if !known {
