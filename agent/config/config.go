@@ -166,7 +166,7 @@ func parse(text []byte) (*Config, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, errors.New("the file is empty; it needs at least policies")
 		}
-		return nil, Fault(err, c)
+		return nil, Fault(text, err, c)
 	}
 	if err := d.Decode(new(Config)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one YAML document; keep one")

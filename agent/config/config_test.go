@@ -86,7 +86,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"both", "policies: [p]\nworkloads: [{name: a, cgroup: x, interface: y}]\n", "keep one"},
 		{"above root", "policies: [p]\ncgroup_root: /x/y\nworkloads: [{name: a, cgroup: ../x}]\n", "must be a path below"},
 		{"nothing", "policies: [p]\nworkloads: [{name: a}]\n", "neither addresses nor a cgroup"},
-		{"bad address", "policies: [p]\nworkloads: [{name: a, addresses: [10.0.0.256]}]\n", "10.0.0.256"},
+		{"bad address", "policies: [p]\nworkloads: [{name: a, addresses: [10.0.0.256]}]\n", `line 2: "10.0.0.256" is no address; write it like 10.0.0.1 or fd00::1`},
+		{"mistyped", "policies: p\nttl: {min: soon}\n", "line 1: expected a list, found `p`; line 2: expected a time such as 30s, found `soon`"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := load(t, tt.text)

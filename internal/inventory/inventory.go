@@ -26,6 +26,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -100,13 +101,13 @@ func Parse(text []byte) (*Inventory, error) {
 	case errors.Is(err, io.EOF):
 		return nil, errors.New("the file is empty; it needs workloads")
 	case err != nil:
-		return nil, config.Fault(err, &f)
+		return nil, config.Fault(text, err, &f)
 	case !errors.Is(d.Decode(new(yaml.Node)), io.EOF):
 		return nil, errors.New("more than one YAML document; keep one")
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
-		return nil, config.Fault(err, &f)
+		return nil, config.Fault(text, err, &f)
 	}
 	return build(&f, &root)
 }
@@ -146,6 +147,8 @@ func (inv *Inventory) add(w config.Workload, at int) error {
 	switch {
 	case w.Name == "":
 		return errors.New("it has no name")
+	case strings.ContainsFunc(w.Name, unicode.IsControl):
+		return errors.New("its name has characters that cannot be shown")
 	case inv.lines[w.Name] > 0:
 		return fmt.Errorf("there is another workload of this name in line %d", inv.lines[w.Name])
 	case w.Interface != "" && w.Cgroup != "":
@@ -166,7 +169,9 @@ func (inv *Inventory) own(owner string, addresses []netip.Addr) error {
 		case !a.IsValid():
 			return errors.New("an address is empty")
 		case a.Zone() != "":
-			return fmt.Errorf("the address %s has a zone", a)
+			return fmt.Errorf("the address %s has a zone; leave it away", a)
+		case a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() && owner != Host:
+			return fmt.Errorf("the address %s is nobody's own", a)
 		case taken:
 			return fmt.Errorf("the address %s is already that of %s", a, first)
 		}
