@@ -36,7 +36,13 @@ todo test "later" {
 // report runs the tests of text.
 func report(t *testing.T, text string) *policytest.Report {
 	t.Helper()
-	m := module(t, "r.mpol", text)
+	return reportOf(t, "r.mpol", text)
+}
+
+// reportOf runs the tests of the text of a file.
+func reportOf(t *testing.T, name, text string) *policytest.Report {
+	t.Helper()
+	m := module(t, name, text)
 	r := policytest.NewReport(m, func(string) []byte { return []byte(text) })
 	for _, test := range m.Tests {
 		one := *m
