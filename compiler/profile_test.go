@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"mpol/compiler/bruteforce"
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
 )
@@ -92,8 +93,8 @@ func (r asked) rule(rr program.RequestRule, deny bool) bool {
 			slices.ContainsFunc(rr.SNISets, func(d program.Domain) bool { return r.named(deny, d.Matches) })
 	}
 	return slices.ContainsFunc(rr.HTTP, func(h program.HTTPRequest) bool {
-		return bruteRequest(h, r.flow, r.path, deny) && (h.Host == nil || r.named(deny, h.Host.Matches))
-	}) || slices.ContainsFunc(rr.GRPC, func(g program.GRPCMethod) bool { return bruteGRPC(g, r.flow, r.path, deny) })
+		return bruteforce.Asks(h, r.flow, r.path, deny) && (h.Host == nil || r.named(deny, h.Host.Matches))
+	}) || slices.ContainsFunc(rr.GRPC, func(g program.GRPCMethod) bool { return bruteforce.Calls(g, r.flow, r.path, deny) })
 }
 
 // named: a host that is none matches every deny and no allow.
@@ -105,35 +106,4 @@ func (r asked) named(deny bool, matches func(program.Name) bool) bool {
 		return deny
 	}
 	return matches(program.ParseName(r.host))
-}
-
-// pathExpression is a path pattern as one expression.
-func pathExpression(p program.PathPattern, deny bool) string {
-	e := ""
-	for _, s := range p.Segments {
-		if s.Any {
-			e += "/[^/]+"
-		} else {
-			e += "/" + regexp.QuoteMeta(s.Literal)
-		}
-	}
-	switch {
-	case p.Regexp != "":
-		e = p.Regexp
-		if deny {
-			e = "(?:" + e + ")/?"
-		}
-	case p.Subtree:
-		e += "(/.*)?"
-	case e == "":
-		e = "/"
-	case deny:
-		e += "/?"
-	case p.TrailingSlash:
-		e += "/"
-	}
-	if deny {
-		return "(?i)^(?:" + e + ")$"
-	}
-	return "^(?:" + e + ")$"
 }

@@ -53,6 +53,11 @@ var importTable = []row{
 	{pkg: "compiler/program", pure: true},
 	{pkg: "compiler", ours: []string{"lang/check", "lang/diag", "compiler/program"}, pure: true},
 	{pkg: "compiler/verdict", ours: []string{"compiler/program"}, pure: true},
+	{
+		pkg:  "compiler/bruteforce",
+		ours: []string{"compiler/program", "compiler/verdict", "lang/check", "lang/diag"},
+		pure: true,
+	},
 	// What a guardrail sees of a policy has a tier and a direction, whose types are program's.
 	{
 		pkg:  "compiler/guard",
@@ -98,7 +103,7 @@ var importTable = []row{
 }
 
 // testOnly are packages that production code never imports; programs under e2e may.
-var testOnly = []string{"e2e/lab", "e2e/node"}
+var testOnly = []string{"compiler/bruteforce", "e2e/lab", "e2e/node"}
 
 // impure are the packages of the standard library that a pure package does without. What embed gives was
 // read when the package was built.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package compiler_test
+package bruteforce
 
 import (
 	"net/netip"
@@ -23,8 +23,8 @@ func asksOf(r *check.Rule, n program.Name, t uint16) bool {
 		(len(types) == 0 || slices.Contains(types, t))
 }
 
-// bruteName is the Host or server name; a literal address is no name and is readable.
-func bruteName(f verdict.Flow) (program.Name, bool) {
+// nameOf is the Host or server name; a literal address is no name and is readable.
+func nameOf(f verdict.Flow) (program.Name, bool) {
 	text := ""
 	switch {
 	case f.TLS != nil && f.TLS.Present:
@@ -40,10 +40,10 @@ func bruteName(f verdict.Flow) (program.Name, bool) {
 	return strings.Split(text, "."), regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`).MatchString(text)
 }
 
-// bruteContent compares a request, but for what a domain peer asks of its host.
-func bruteContent(r *check.Rule, f verdict.Flow, q request) bool {
+// contains compares a request, but for what a domain peer asks of its host.
+func contains(r *check.Rule, f verdict.Flow, q request) bool {
 	deny := r.Action == program.Deny
-	name, readable := bruteName(f)
+	name, readable := nameOf(f)
 	host := func(ps ...program.NamePattern) bool {
 		return !readable && deny || readable && slices.ContainsFunc(ps, func(p program.NamePattern) bool { return like(p, name) })
 	}
@@ -53,11 +53,11 @@ func bruteContent(r *check.Rule, f verdict.Flow, q request) bool {
 		})
 	}
 	for _, x := range r.L7.HTTP {
-		if bruteRequest(x, f, q.path, deny) && (x.Host == nil || host(*x.Host)) {
+		if Asks(x, f, q.path, deny) && (x.Host == nil || host(*x.Host)) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(r.L7.GRPC, func(g program.GRPCMethod) bool { return bruteGRPC(g, f, q.path, deny) })
+	return slices.ContainsFunc(r.L7.GRPC, func(g program.GRPCMethod) bool { return Calls(g, f, q.path, deny) })
 }
 
 func folded(s string, deny bool) string {
@@ -67,22 +67,22 @@ func folded(s string, deny bool) string {
 	return s
 }
 
-// bruteRequest compares a request but for its host.
-func bruteRequest(x program.HTTPRequest, f verdict.Flow, path string, deny bool) bool {
+// Asks reports whether a request with this judged path is one of x, but for its host.
+func Asks(x program.HTTPRequest, f verdict.Flow, path string, deny bool) bool {
 	method := len(x.Methods) == 0 && strings.ToUpper(f.HTTP.Method) != "CONNECT"
 	for _, m := range x.Methods {
 		method = method || folded(m, deny) == folded(f.HTTP.Method, deny)
 	}
 	headers := true
 	for _, h := range x.Headers {
-		headers = headers && bruteHeader(h, values(f, h.Name), deny)
+		headers = headers && satisfied(h, values(f, h.Name), deny)
 	}
 	upgrade := deny && x.Upgrade == "" || x.Upgrade == f.HTTP.Upgrade
 	return method && upgrade && headers && regexp.MustCompile(pathExpression(x.Path, deny)).MatchString(path)
 }
 
-// bruteGRPC reports whether a request calls a method.
-func bruteGRPC(g program.GRPCMethod, f verdict.Flow, path string, deny bool) bool {
+// Calls reports whether a request with this judged path calls g.
+func Calls(g program.GRPCMethod, f verdict.Flow, path string, deny bool) bool {
 	method := "[^/]+"
 	if g.Method != "" {
 		method = regexp.QuoteMeta(g.Method)
@@ -109,8 +109,8 @@ func values(f verdict.Flow, name string) (vs []string) {
 	return vs
 }
 
-// bruteHeader: every line or, in a deny, some line satisfies the condition.
-func bruteHeader(h program.Header, lines []string, deny bool) bool {
+// satisfied: every line or, in a deny, some line satisfies the condition.
+func satisfied(h program.Header, lines []string, deny bool) bool {
 	some, every := false, true
 	for _, v := range lines {
 		ok := map[program.HeaderOp]bool{
@@ -132,52 +132,33 @@ func bruteHeader(h program.Header, lines []string, deny bool) bool {
 	return every
 }
 
-// judge returns the verdict as "action rule".
-func (b brute) judge(f verdict.Flow) string {
-	from, to := b.who(f.From), b.who(f.To)
-	if from.name != "" && from.name == to.name || from.kind == "host" && to.kind == "host" || !from.local && !to.local {
-		return "allow "
-	}
-	both := func(q request, through string) (string, program.L7Kind, bool) {
-		e, i := b.half(program.Egress, from, to, f, q), b.half(program.Ingress, to, from, f, q)
-		kind, names := max(e.kind, i.kind), e.names || i.names
-		torn := e.kind != 0 && i.kind != 0 && e.kind != i.kind
-		switch {
-		case e.exists && (!e.allow || e.conflict):
-			return "deny " + e.rule, kind, names
-		case i.exists && (!i.allow || i.conflict):
-			return "deny " + i.rule, kind, names
-		case torn:
-			return "deny " + e.rule, kind, names
-		case e.kind != 0:
-			return through + " " + e.rule, kind, names
-		case i.kind != 0:
-			return through + " " + i.rule, kind, names
-		case e.exists && (!i.exists || e.row):
-			return "allow " + e.rule, kind, names
+// pathExpression is a path pattern as one expression.
+func pathExpression(p program.PathPattern, deny bool) string {
+	e := ""
+	for _, s := range p.Segments {
+		if s.Any {
+			e += "/[^/]+"
+		} else {
+			e += "/" + regexp.QuoteMeta(s.Literal)
 		}
-		return "allow " + i.rule, kind, names
 	}
-	got, kind, names := both(request{}, "redirect")
-	if !strings.HasPrefix(got, "redirect") || f.HTTP == nil && f.TLS == nil && f.Question == nil {
-		return got
-	}
-	q := request{kind: kind}
 	switch {
-	case kind == program.L7HTTP && f.HTTP != nil:
-		raw, connect := f.HTTP.Path, strings.ToUpper(f.HTTP.Method) == "CONNECT"
-		if connect && raw == "" {
-			raw = "/"
+	case p.Regexp != "":
+		e = p.Regexp
+		if deny {
+			e = "(?:" + e + ")/?"
 		}
-		path, ok := verdict.JudgePath(raw)
-		if !ok || !verdict.IsMessage(f.HTTP) || (connect || f.HTTP.Upgrade != "") && !names {
-			return "deny "
-		}
-		q.path = path
-	case kind == program.L7TLS && f.TLS != nil, kind == program.L7DNS && f.Question != nil:
-	default:
-		return "deny "
+	case p.Subtree:
+		e += "(/.*)?"
+	case e == "":
+		e = "/"
+	case deny:
+		e += "/?"
+	case p.TrailingSlash:
+		e += "/"
 	}
-	got, _, _ = both(q, "allow")
-	return got
+	if deny {
+		return "(?i)^(?:" + e + ")$"
+	}
+	return "^(?:" + e + ")$"
 }

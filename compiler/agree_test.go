@@ -4,14 +4,15 @@ package compiler_test
 
 import (
 	"net/netip"
-	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"mpol/compiler"
+	"mpol/compiler/bruteforce"
 	"mpol/compiler/program"
 	"mpol/compiler/verdict"
+	"mpol/lang/diag"
 )
 
 func answers() [][]verdict.Answer {
@@ -34,7 +35,7 @@ func TestDecideAgreesWithModule(t *testing.T) {
 		m := drawModule(t)
 		rules := compiler.Resolve(m, universe())
 		e := verdict.New(&rules)
-		b, bare := brute{m: m, inv: universe()}, brute{m: m, inv: universe(), bare: true}
+		b, bare := bruteforce.Evaluator{Module: m, Inventory: universe()}, bruteforce.Evaluator{Module: m, Inventory: universe(), Bare: true}
 		from := rapid.SampledFrom(ends()).Draw(t, "from")
 		for _, to := range ends() {
 			if from.Addr.Is4() != to.Addr.Is4() || from == to {
@@ -53,16 +54,16 @@ func TestDecideAgreesWithModule(t *testing.T) {
 					if v.Reason == verdict.Conflict && len(as) > 1 {
 						continue // no one profile is right: more than the module says
 					}
-					if got, want := v.Action.String()+" "+rules.Source(v.Rule).Name, b.judge(f); got != want {
-						t.Fatalf("%+v %+v %+v %+v:\nDecide %q, module %q\n%+v", f, f.HTTP, f.TLS, f.Question, got, want, v)
+					if got, want := said(&rules, v), b.Judge(f); got != want {
+						t.Fatalf("%+v %+v %+v %+v:\nDecide %+v, module %+v\n%+v", f, f.HTTP, f.TLS, f.Question, got, want, v)
 					}
 					audited := v
 					if v.Audit != nil {
 						audited = *v.Audit
 						seen["audit"]++
 					}
-					if want := bare.judge(f); audited.Reason != verdict.Conflict && audited.Action.String() != firstWord(want) {
-						t.Fatalf("%+v: without audit marks %q, module %q", f, audited.Action, want)
+					if want := bare.Judge(f); audited.Reason != verdict.Conflict && audited.Action != want.Action {
+						t.Fatalf("%+v: without audit marks %q, module %q", f, audited.Action, want.Action)
 					}
 					seen[v.Action.String()+" "+v.L7.String()+" "+v.Reason.String()]++
 				}
@@ -72,4 +73,13 @@ func TestDecideAgreesWithModule(t *testing.T) {
 	t.Log(seen)
 }
 
-func firstWord(s string) string { return s[:slices.Index([]byte(s+" "), ' ')] }
+// said is a verdict in the words of the other evaluator.
+func said(rules *program.Rules, v verdict.Verdict) bruteforce.Verdict {
+	out := bruteforce.Verdict{Action: v.Action, Reason: v.Reason}
+	if v.Rule != 0 {
+		s := rules.Source(v.Rule)
+		at := diag.Pos{Line: s.Line, Column: s.Column, Offset: s.Line}
+		out.Half, out.Rule, out.Tier, out.At = v.Half, s.Name, s.Tier, diag.Span{File: s.File, Start: at}
+	}
+	return out
+}
