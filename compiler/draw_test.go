@@ -239,11 +239,11 @@ func drawRule(t *rapid.T, d program.Direction, label string, passes bool) *check
 		}
 	case 6, 9:
 		r.L4 = dns
-		if d == program.Egress && !hasDomainPeer(r) && rapid.IntRange(0, 2).Draw(t, "dns part") > 0 {
+		if rapid.IntRange(0, 2).Draw(t, "dns part") > 0 {
 			r.L4 = append(r.L4, rapid.SampledFrom([][]program.L4{nil, {{Proto: program.ProtoUDP, First: 50, Last: 60}}, {tcp(22, 22)}}).Draw(t, "more ports")...)
 			types := rapid.SampledFrom([][]uint16{nil, {1, 16}, {1, 255}, {1, 255}}).Draw(t, "types")
 			r.L7 = &program.L7{Kind: program.L7DNS, DNS: []program.NamePattern{"*.example.com"}, Types: types}
-			if rapid.Bool().Draw(t, "of anybody") {
+			if !hasDomainPeer(r) && rapid.Bool().Draw(t, "of anybody") {
 				r.Peers = program.Peers{Include: []program.Peer{{Kind: program.PeerAny}}}
 			}
 		}

@@ -95,14 +95,14 @@ func (p *policy) checkRule(r *program.Rule, d program.Direction) {
 	}
 	for _, l := range r.L4 {
 		if !l.Any && l.Proto == noProto {
-			add(diag.BadL4, rule.L4Span, "", "protocol 0 is not supported")
+			add(diag.BadL4, rule.L4Span, "leave ip/0 out: no packet that is let through carries it", "protocol 0 is not supported")
 		}
 	}
 	if r.L7 == nil {
 		return
 	}
 	if r.L7.Kind == program.L7DNS {
-		p.checkDNS(r, d, add)
+		p.checkDNS(r, add)
 		return
 	}
 	ports := 0
@@ -119,18 +119,11 @@ func (p *policy) checkRule(r *program.Rule, d program.Direction) {
 	}
 }
 
-// checkDNS: questions are judged in egress, for servers with an address.
-func (p *policy) checkDNS(r *program.Rule, d program.Direction, add func(diag.Code, diag.Span, string, string, ...any)) {
-	rule := p.place(r.ID).rule
-	if d == program.Ingress {
-		add(diag.NotSupported, rule.PlaceSpan, "", "a dns part in ingress is not supported yet")
-	}
-	if hasDomain(r.Peers) {
-		add(diag.NotSupported, rule.PeersSpan, "", "a dns part with a domain peer is not supported")
-	}
+// checkDNS: questions come over udp and tcp.
+func (p *policy) checkDNS(r *program.Rule, add func(diag.Code, diag.Span, string, string, ...any)) {
 	if slices.ContainsFunc(r.L4, func(l program.L4) bool {
 		return l.Any || l.Proto != program.ProtoUDP && l.Proto != program.ProtoTCP
 	}) {
-		add(diag.L7Protocol, rule.L4Span, "write `on udp/53, tcp/53`", "dns works over udp and tcp alone")
+		add(diag.L7Protocol, p.place(r.ID).rule.L4Span, "write `on udp/53, tcp/53`", "dns works over udp and tcp alone")
 	}
 }

@@ -51,7 +51,7 @@ func TestTablesAgreeWithDecide(t *testing.T) {
 		"request allow leaving", "request deny leaving", "request allow headers", "request deny headers",
 		"question allow", "question deny", "never judged", "host workload redirect", "by ungranted", "by late", "passed question",
 		"opened", "opened privately", "opened to tls", "opened by another resolver", "opened by a host workload",
-		"question to a host workload", "question to a workload", "question elsewhere", "question for everything", "question denied by the server's half",
+		"question to a host workload", "question to a workload", "question elsewhere", "question for everything", "question deny by the server's half", "question allow by the server's half", "redirect ingress dns",
 		"deny egress of the host", "deny ingress of the host", "allow egress of the host", "allow ingress of the host", "redirect egress of the host",
 		"redirect ingress of the host", "request of the host", "question of the host", "host opened",
 	}, func(t *rapid.T) {
@@ -106,7 +106,7 @@ func flows(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, from, t
 			case got.profile != nil:
 				requests(t, e, got.profile, f, seen)
 			case v.L7 == program.L7DNS:
-				questions(t, p, e, w, f, seen)
+				questions(t, p, e, w, got, f, seen)
 			}
 		}
 	}
@@ -218,15 +218,14 @@ func requests(t *rapid.T, e *verdict.Evaluator, profile *program.Profile, f verd
 	}
 }
 
-func questions(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, f verdict.Flow, seen tally) {
-	table := &w.t.Tables[w.end(f.From).bound.Egress]
+func questions(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, r walked, f verdict.Flow, seen tally) {
 	for _, name := range []string{"a.example.com", "b.example.com", "x.y.example.com", "x.example.net", "other.test"} {
 		for _, typ := range []uint16{1, 16, 65, 255} {
 			q := verdict.Question{Name: program.ParseName(name), Type: typ}
 			f.Question = &q
 			v := e.Decide(f)
-			got := w.question(table, f, q)
-			if got.Allow != (v.Action == verdict.Allow) || got.Rule != p.Rules.Source(v.Rule).Key && v.Half == program.Egress {
+			got, half := w.question(r, f, q)
+			if got.Allow != (v.Action == verdict.Allow) || half != v.Half || got.Rule != "" && got.Rule != p.Rules.Source(v.Rule).Key {
 				t.Fatalf("%+v %+v:\nTables %+v\nDecide %+v", f, q, got, v)
 			}
 			seen["question "+v.Action.String()]++
@@ -234,7 +233,7 @@ func questions(t *rapid.T, p *program.Program, e *verdict.Evaluator, w walk, f v
 				seen["question of the host"]++
 			}
 			if v.Half == program.Ingress {
-				seen["question denied by the server's half"]++
+				seen["question "+v.Action.String()+" by the server's half"]++
 			}
 			if v.Action == verdict.Allow {
 				countQuestion(seen, f)

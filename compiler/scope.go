@@ -30,7 +30,8 @@ type scope struct {
 	rules     []*scopeRule // of the tiers, in file order
 	// end is the verdict behind the last tier.
 	end     program.Verdict
-	proxied bool         // the DNS proxy judges the questions of the subjects
+	proxied bool         // the DNS proxy judges all questions of the subjects
+	offered bool         // a dns part says what others may ask of the subjects
 	owned   []*scopeRule // with a part for requests at the port that then is the DNS proxy's
 	key     string
 	lineage string
@@ -200,11 +201,12 @@ func (s *scope) collectPeers() {
 			s.asking = append(s.asking, v.l4...)
 		}
 		isDNS := r.L7 != nil && r.L7.Kind == program.L7DNS
-		if isDNS || hasDomain(r.Peers) {
-			s.proxied = s.proxied || s.direction == program.Egress
+		if s.direction == program.Egress {
+			s.proxied = s.proxied || isDNS || hasDomain(r.Peers)
 		}
 		switch {
 		case isDNS:
+			s.offered = s.offered || s.direction == program.Ingress
 			s.asking = append(s.asking, r.L4...)
 		case r.L7 != nil && containsPort(r.L4, program.ProtoTCP, portDNS):
 			s.owned = append(s.owned, r)

@@ -174,8 +174,8 @@ func (c *compilation) lowerScope(s *scope) {
 	for i, cl := range s.classes {
 		s.table.Classes[i] = program.Class{Key: cl.key, Names: i >= s.names, Entries: cl.entries}
 	}
-	if s.proxied {
-		s.table.Names.Questions = s.questions()
+	if s.proxied || s.offered {
+		s.table.Questions = s.questions()
 	}
 }
 

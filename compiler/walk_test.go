@@ -32,7 +32,7 @@ type walkEnd struct {
 	owned, world bool
 }
 
-// walked is the result of a flow.
+// walked is the result of a flow, and for what follows on it its halves.
 type walked struct {
 	action   verdict.Action
 	half     program.Direction
@@ -42,6 +42,8 @@ type walked struct {
 	profile  *program.Profile // of a redirect to a proxy of requests
 	judged   bool
 	conflict bool
+	egress   walkHalf
+	ingress  walkHalf
 }
 
 func (w walk) end(e verdict.End) walkEnd {
@@ -189,7 +191,7 @@ func (w walk) flow(f verdict.Flow) walked {
 	if !e.exists && !i.exists || from.bound != nil && from.bound == to.bound {
 		return walked{action: verdict.Allow}
 	}
-	r := walked{judged: true, half: program.Egress, rule: e.verdict.Rule}
+	r := walked{judged: true, half: program.Egress, rule: e.verdict.Rule, egress: e, ingress: i}
 	if !e.exists || e.verdict.Allow && i.exists && (!i.verdict.Allow || e.verdict.L7 == 0 && (i.verdict.L7 != 0 || e.table < 0)) {
 		r.half, r.rule = program.Ingress, i.verdict.Rule
 	}
@@ -246,14 +248,35 @@ func serves(s program.NameServer, class int, n program.Name) bool {
 	return (len(s.Classes) == 0 || slices.Contains(s.Classes, class)) && (len(s.For) == 0 || slices.ContainsFunc(s.For, matches))
 }
 
-// question finds the verdict of the DNS proxy. Where it is not the egress half's, no rule is named.
-func (w walk) question(t *program.Table, f verdict.Flow, q verdict.Question) program.Verdict {
-	to := w.end(f.To)
-	qs, class := t.Names.Questions, t.Class(to.identity)
-	best, found := program.Verdict{Rule: qs[len(qs)-1].Verdict.Rule}, false
-	for _, p := range qs {
+// question finds the verdict of the DNS proxy on a question of a flow. No rule is named where more than
+// one may be to blame.
+func (w walk) question(r walked, f verdict.Flow, q verdict.Question) (program.Verdict, program.Direction) {
+	v := w.halfQuestion(r.egress, w.end(f.To), f, q)
+	if !r.egress.exists || v.Allow && r.ingress.exists {
+		if in := w.halfQuestion(r.ingress, w.end(f.From), f, q); !r.egress.exists || !in.Allow || r.egress.verdict.L7 == program.L7None {
+			return in, program.Ingress
+		}
+	}
+	return v, program.Egress
+}
+
+// halfQuestion is what one half says.
+func (w walk) halfQuestion(h walkHalf, other walkEnd, f verdict.Flow, q verdict.Question) program.Verdict {
+	silent := h.verdict.L7 == program.L7None // on what is in the flow
+	switch {
+	case h.table < 0:
+		return h.verdict
+	case silent && q.Type == 255:
+		return program.Verdict{}
+	}
+	t := &w.t.Tables[h.table]
+	best, class := h.verdict, t.Class(other.identity)
+	if !silent {
+		best = program.Verdict{Rank: 255, Order: 0xffff, Rule: t.Questions[len(t.Questions)-1].Verdict.Rule}
+	}
+	for _, p := range t.Questions {
 		v := p.Verdict
-		if len(p.L4) > 0 && !slices.ContainsFunc(p.L4, func(l program.L4) bool { return l.Contains(f.Proto, f.Port) }) {
+		if silent && v.Allow || len(p.L4) > 0 && !slices.ContainsFunc(p.L4, func(l program.L4) bool { return l.Contains(f.Proto, f.Port) }) {
 			continue
 		}
 		if !serves(p.NameServer, class, q.Name) || !p.Any && !p.Domain.Matches(q.Name) {
@@ -263,12 +286,9 @@ func (w walk) question(t *program.Table, f verdict.Flow, q verdict.Question) pro
 		if !every && !slices.Contains(p.Types, q.Type) {
 			continue
 		}
-		if !found || v.Rank < best.Rank || v.Rank == best.Rank && v.Order < best.Order {
-			best, found = v, true
+		if v.Rank < best.Rank || v.Rank == best.Rank && v.Order < best.Order {
+			best = v
 		}
-	}
-	if best.Allow && q.Type == 255 && to.bound != nil && to.bound.Ingress >= 0 {
-		return program.Verdict{}
 	}
 	return best
 }

@@ -194,13 +194,13 @@ func policy(patterns []program.NamePattern, extra ...program.Question) *program.
 			n.Peers = append(n.Peers, program.NamePeer{Key: string(p), Domain: d, Servers: []program.NameServer{{}}})
 			n.Sets = append(n.Sets, program.NameSet{Peers: []int{i}, Class: i + 1})
 			tb.Classes = append(tb.Classes, program.Class{Key: "names " + string(p), Names: true})
-			n.Questions = append(n.Questions, program.Question{
+			tb.Questions = append(tb.Questions, program.Question{
 				Verdict: program.Verdict{Allow: true, Rank: 5, Order: uint16(i), Rule: fmt.Sprint(i + 1)},
 				Domain:  d, Types: addressTypes(),
 			})
 		}
-		n.Questions = append(n.Questions, extra...)
-		n.Questions = append(n.Questions, program.Question{
+		tb.Questions = append(tb.Questions, extra...)
+		tb.Questions = append(tb.Questions, program.Question{
 			Verdict: program.Verdict{Rank: 7, Rule: "99"}, Any: true,
 		})
 		return tb

@@ -25,7 +25,7 @@ type View struct {
 type namesView struct {
 	table     *program.Table
 	names     *program.Names
-	questions index // of names.Questions
+	questions index // of table.Questions
 	peers     index // of names.Peers
 	// classes are the class keys of names.Sets, by setKey of their peers.
 	classes map[string]string
@@ -61,7 +61,7 @@ func newNamesView(t *program.Table) *namesView {
 	for _, s := range t.Names.Sets {
 		n.classes[setKey(s.Peers)] = t.Classes[s.Class].Key
 	}
-	for i, q := range t.Names.Questions {
+	for i, q := range t.Questions {
 		if q.Any {
 			n.questions.addRest(i)
 		} else {
@@ -139,7 +139,7 @@ func (v *View) judge(workload string, to way, name program.Name, typ uint16) dec
 func (w *namesView) verdict(class int, to way, name program.Name, typ uint16) decision {
 	var best *program.Verdict
 	w.questions.each(name, func(i int) {
-		q := &w.names.Questions[i]
+		q := &w.table.Questions[i]
 		if (best == nil || before(q.Verdict, *best)) && asks(q, class, to, name, typ) {
 			best = &q.Verdict
 		}
@@ -147,8 +147,8 @@ func (w *namesView) verdict(class int, to way, name program.Name, typ uint16) de
 	if best != nil {
 		return decision{allow: best.Allow, rule: best.Rule, log: best.Log}
 	}
-	if n := len(w.names.Questions); n > 0 {
-		last := w.names.Questions[n-1].Verdict
+	if n := len(w.table.Questions); n > 0 {
+		last := w.table.Questions[n-1].Verdict
 		return decision{rule: last.Rule, log: last.Log}
 	}
 	return decision{}

@@ -15,9 +15,9 @@ import (
 
 // tableOf makes the tables of workload "w" from name rules. Its servers are of class 0 but 192.0.2.53,
 // 203.0.113.66 and the host workload "svc" at 127.0.0.1, which are of the classes 1, 2 and 3.
-func tableOf(n *program.Names, classes ...string) *program.Tables {
+func tableOf(n *program.Names, questions []program.Question, classes ...string) *program.Tables {
 	tb := program.Table{
-		Key: "t", Names: n, Classes: []program.Class{{Key: "none"}, {Key: "node"}, {Key: "other"}, {Key: "svc"}},
+		Key: "t", Names: n, Questions: questions, Classes: []program.Class{{Key: "none"}, {Key: "node"}, {Key: "other"}, {Key: "svc"}},
 		Members: []program.Member{{Identity: 2, Class: 1}, {Identity: 3, Class: 2}, {Identity: 4, Class: 3}},
 	}
 	for _, c := range classes {
@@ -52,20 +52,19 @@ func TestView_judge(t *testing.T) {
 			{Key: "svc", Domain: domain("**.example.org"), Servers: []program.NameServer{of(3, "*.svc.example.org"), of(2, "b.example.org")}},
 		},
 		Sets: []program.NameSet{{Peers: []int{0}, Class: 4}, {Peers: []int{0, 1}, Class: 5}, {Peers: []int{3}, Class: 6}},
-		Questions: []program.Question{
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 1, Rule: "1"}, NameServer: of(1), Domain: domain("**.example.com"), Types: addressTypes()},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 2, Rule: "2"}, NameServer: of(1), Domain: domain("api.example.com"), Types: addressTypes()},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 6, Rule: "2"}, NameServer: of(1), Domain: domain("lone.example.com"), Types: addressTypes()},
-			{Verdict: program.Verdict{Rank: 4, Order: 3, Rule: "3"}, Domain: domain("bad.example.com")},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 4, Rule: "4"}, NameServer: of(2), Any: true},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 5, Rule: "5"}, NameServer: of(1), Domain: domain("any.example.com"), Types: []uint16{typeANY}},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 7, Rule: "7"}, NameServer: of(2), Domain: domain("api.example.com"), Types: addressTypes()},
-			{Verdict: program.Verdict{Rank: 4, Order: 8, Rule: "8"}, NameServer: of(2), L4: []program.L4{{Proto: program.ProtoTCP, First: 53, Last: 53}}, Any: true},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 9, Rule: "svc"}, NameServer: of(3, "*.svc.example.org"), L4: []program.L4{{Proto: program.ProtoUDP, First: 53, Last: 54}}, Domain: domain("**.example.org")},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 9, Rule: "all"}, Domain: domain("b.example.org")},
-			{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 10, Rule: "every"}, Domain: domain("any.example.org"), Types: []uint16{typeANY}},
-			{Verdict: program.Verdict{Rank: 7, Rule: "9"}, Any: true},
-		},
+	}, []program.Question{
+		{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 1, Rule: "1"}, NameServer: of(1), Domain: domain("**.example.com"), Types: addressTypes()},
+		{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 2, Rule: "2"}, NameServer: of(1), Domain: domain("api.example.com"), Types: addressTypes()},
+		{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 6, Rule: "2"}, NameServer: of(1), Domain: domain("lone.example.com"), Types: addressTypes()},
+		{Verdict: program.Verdict{Rank: 4, Order: 3, Rule: "3"}, Domain: domain("bad.example.com")},
+		{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 4, Rule: "4"}, NameServer: of(2), Any: true},
+		{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 5, Rule: "5"}, NameServer: of(1), Domain: domain("any.example.com"), Types: []uint16{typeANY}},
+		{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 7, Rule: "7"}, NameServer: of(2), Domain: domain("api.example.com"), Types: addressTypes()},
+		{Verdict: program.Verdict{Rank: 4, Order: 8, Rule: "8"}, NameServer: of(2), L4: []program.L4{{Proto: program.ProtoTCP, First: 53, Last: 53}}, Any: true},
+		{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 9, Rule: "svc"}, NameServer: of(3, "*.svc.example.org"), L4: []program.L4{{Proto: program.ProtoUDP, First: 53, Last: 54}}, Domain: domain("**.example.org")},
+		{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 9, Rule: "all"}, Domain: domain("b.example.org")},
+		{Verdict: program.Verdict{Allow: true, Rank: 5, Order: 10, Rule: "every"}, Domain: domain("any.example.org"), Types: []uint16{typeANY}},
+		{Verdict: program.Verdict{Rank: 7, Rule: "9"}, Any: true},
 	}, "all", "all+api", "svc"))
 	for _, c := range []struct {
 		name, server, question string

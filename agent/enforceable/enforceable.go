@@ -35,9 +35,13 @@ func Check(m *check.Module) diag.List {
 				continue
 			}
 			for _, r := range b.Rules {
-				if !r.Audit {
-					rule(&list, r)
+				if r.Audit {
+					continue
 				}
+				if b == p.Ingress && r.L7 != nil && r.L7.Kind == program.L7DNS {
+					refuse(&list, r.L7Span, "a dns part in ingress")
+				}
+				rule(&list, r)
 			}
 		}
 	}

@@ -74,6 +74,10 @@ func TestCheck(t *testing.T) {
 			`egress { allow to "a.example.com", "*.cdn.example.net" on tcp/80 }`,
 		},
 		{
+			"dns in ingress", `ingress { allow from any on udp/53 dns { "a.example.com" } }`, "5:36",
+			`egress { allow to any on udp/53 dns { "a.example.com" } }`,
+		},
+		{
 			"audit", `ingress { deny from any on tcp/80 http { GET "/a" header "x" present } }`, "5:35",
 			`ingress { audit deny from any on tcp/80 http { GET "/a" header "x" present } }`,
 		},

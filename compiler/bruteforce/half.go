@@ -55,25 +55,25 @@ func (e *Evaluator) half(d program.Direction, subject, other who, f verdict.Flow
 	}
 	m := e.Module
 	h := half{exists: true, allow: m.Default.Action == program.Allow, by: by{name: "default", at: m.Default.Span}, reason: verdict.Ungoverned}
-	var ungranted *by
+	governing := len(m.Policies) // the first policy that governs
 	over, asked := false, false
 	var all []*check.Rule
 	for t, tier := range m.Tiers {
 		var rules []*check.Rule
 		var first *check.Block
-		for _, p := range m.Policies {
+		for i, p := range m.Policies {
 			block := []*check.Block{p.Egress, p.Ingress}[d]
 			if p.Tier != t || !e.counts(p, block) || !e.selects(p.Subject, subject) {
 				continue
 			}
 			first = cmp.Or(first, block)
 			rules = append(rules, e.rules(p, block, d)...)
+			if tier.Default != program.Pass && !asked {
+				governing = min(governing, i)
+			}
 		}
 		if first == nil || asked {
 			continue
-		}
-		if tier.Default != program.Pass && ungranted == nil {
-			ungranted = &by{name: "ungranted", at: first.Span}
 		}
 		h.row = true
 		all = append(all, rules...)
@@ -97,12 +97,13 @@ func (e *Evaluator) half(d program.Direction, subject, other who, f verdict.Flow
 		}
 	}
 	switch {
-	case !over && ungranted != nil:
-		h.allow, h.by, h.reason = false, *ungranted, verdict.ByDefault
+	case !over && governing < len(m.Policies):
+		p := m.Policies[governing]
+		h.allow, h.by, h.reason = false, by{name: "ungranted", at: []*check.Block{p.Egress, p.Ingress}[d].Span}, verdict.ByDefault
 	case !over && h.row:
 		h.reason = verdict.ByDefault
 	}
-	if q.kind == program.L7DNS && f.Question.Type == 255 && h.reason != verdict.ByRule {
+	if q.kind == program.L7DNS && f.Question.Type == 255 && h.reason == verdict.ByDefault {
 		h.allow = false
 	}
 	e.speech(&h, d, subject, other, f, all)

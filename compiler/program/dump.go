@@ -201,6 +201,9 @@ func (d *dump) table(i int) {
 	if t.Names != nil {
 		d.names(t.Names)
 	}
+	if t.Questions != nil {
+		d.questions(t)
+	}
 }
 
 // membersText says who is of a class.
@@ -239,8 +242,15 @@ func (d *dump) names(n *Names) {
 	for _, s := range n.Sets {
 		d.row(fmt.Sprintf("    set %v", s.Peers), fmt.Sprintf("class %d", s.Class))
 	}
+}
+
+func (d *dump) questions(t *Table) {
+	by := "of "
+	if t.Direction == Ingress {
+		by = "by "
+	}
 	d.section("  questions")
-	for _, q := range n.Questions {
+	for _, q := range t.Questions {
 		name := "any name"
 		if !q.Any {
 			name = q.Domain.String()
@@ -249,11 +259,11 @@ func (d *dump) names(n *Names) {
 		if len(q.Types) > 0 {
 			types = fmt.Sprintf("types %v", q.Types)
 		}
-		servers := "of " + q.NameServer.String()
+		others := by + q.NameServer.String()
 		if len(q.L4) > 0 {
-			servers += " on " + joinL4(q.L4)
+			others += " on " + joinL4(q.L4)
 		}
-		d.row("    "+name, types, servers, d.verdict(q.Verdict))
+		d.row("    "+name, types, others, d.verdict(q.Verdict))
 	}
 }
 

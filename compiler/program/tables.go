@@ -99,6 +99,8 @@ type Table struct {
 	Members []Member `json:"members"`
 	// Names is set for an egress table with domain peers or dns parts.
 	Names *Names `json:"names,omitempty"`
+	// Questions is set with Names, and for an ingress table with dns parts.
+	Questions []Question `json:"questions,omitempty"`
 }
 
 // Class returns the index of an identity's class.
@@ -157,14 +159,12 @@ type Verdict struct {
 	Rule string `json:"rule"`
 }
 
-// Names is what an egress table says about DNS: which questions may be asked of whom, and which
-// learned names open what.
+// Names is what an egress table says of learned names: which open what.
 type Names struct {
 	// Peers are the domain peers of the table. Each address of an answer belongs to the Set of exactly
 	// those peers that the answer gives it to; one that is given to none stays closed.
-	Peers     []NamePeer `json:"peers"` // sorted by key
-	Sets      []NameSet  `json:"sets"`
-	Questions []Question `json:"questions"`
+	Peers []NamePeer `json:"peers"` // sorted by key
+	Sets  []NameSet  `json:"sets"`
 }
 
 // NamePeer is a domain peer of some rules. An answer gives it an address where one of Servers gave the
@@ -191,13 +191,16 @@ type NameSet struct {
 	Class int   `json:"class"`
 }
 
-// Question is a rule about DNS questions. The verdict of a client's egress table on a question is that of
-// the matching rule with the lowest Rank, then Order; the last of the list has no conditions. Without
-// a match it is denied. A question for everything (ANY) to a server that has an ingress table is denied as
-// well: what allows the flow does not allow that.
+// Question is a rule about DNS questions. A flow that is redirected to the DNS proxy carries questions; one
+// is allowed when every half that exists allows it. Where the L7 kind of a half's verdict on the flow is
+// L7DNS, the matching rule of its table with the lowest Rank, then Order, decides; the last of the list
+// has no conditions, and without a match the question is denied. Where the half has no kind, its verdict
+// on the flow decides, unless a Question that denies has a lower Rank, then Order; but a question for
+// everything (ANY) is denied where the half is governed: what allows the flow does not allow that.
 type Question struct {
 	Verdict Verdict `json:"verdict"`
-	// NameServer says whom it speaks of, by the class of the flow's server, and about which names.
+	// NameServer says whom it speaks of, by the class of the flow's other end (in egress the server, in
+	// ingress who asks it), and about which names.
 	NameServer
 	// L4 are the protocols and ports of the flow; none is every one.
 	L4 []L4 `json:"l4,omitempty"`

@@ -262,6 +262,9 @@ func (c *checker) domainPeers(r *lang.Rule, out *Rule, in *ruleContext) {
 		c.errorAt(diag.DomainDeny, out.L4Span, "a deny to a domain refuses the question and takes only `on any`", "write on any")
 	case out.Action == program.Deny && opens:
 		c.errorAt(diag.PrivatePeer, out.PeersSpan, "a deny to a domain refuses the question and opens nothing", "remove private and via cname")
+	case out.L7 != nil && out.L7.Kind == program.L7DNS:
+		c.errorAt(diag.DNSDomain, out.PeersSpan, "who is known by a name alone is asked no questions: a `dns` part takes no domain peer",
+			"name the addresses of the resolver, or the one that you declared")
 	}
 }
 

@@ -93,6 +93,7 @@ const (
 	BadUpgrade Code = "bad-upgrade"  // an upgrade to an unknown protocol
 	BadGRPC    Code = "bad-grpc"     // no service and method
 	BadDNSType Code = "bad-dns-type" // no type of DNS records
+	DNSDomain  Code = "dns-domain"   // a dns part with a domain peer
 	L7Widened  Code = "l7-widened"   // warning: an allow without an L7 part beside one with it
 )
 
@@ -121,7 +122,7 @@ func Codes() []Code {
 		BroadDomain, BadPath, BadMethod, OneFamily, L7Mixed,
 		BuiltinName, TierOrder, PassTier, NoneTier, PassL7, PassDomain, AuditL7,
 		SameSubject, PrivatePeer, PrivateList, ResolveBlock, ResolverCut, ResolverDenied, DenyReachable, WideDomain, QuotedName,
-		PinnedPeer, BadHeader, BadUpgrade, BadGRPC, BadDNSType, L7Widened,
+		PinnedPeer, BadHeader, BadUpgrade, BadGRPC, BadDNSType, DNSDomain, L7Widened,
 		OneDirection, DenyAll, ICMPFamily, Metadata, Unmet,
 		BadEnd, SelfFlow,
 	}
