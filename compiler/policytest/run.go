@@ -198,14 +198,14 @@ func (w *world) try(l *check.Assertion, to check.End, t tried, proto uint8, port
 	contents := w.contents(l, to)
 	stated := len(contents) > 0
 	if !stated {
-		t.verdict = t.judge.Decide(t.flow)
+		t.verdict = decide(l, &t)
 		if t.verdict.Action != verdict.Redirect || l.At != nil && half(t.verdict, *l.At).L7 == program.L7None {
 			return t, nil
 		}
 		contents = w.scope(l.From, to).asks().every(t.verdict.L7)
 	} else {
 		t.flow = contents[0].of(t.flow)
-		t.verdict = t.judge.Decide(t.flow)
+		t.verdict = decide(l, &t)
 		contents = contents[1:]
 	}
 	if len(contents) == 0 {
@@ -215,7 +215,7 @@ func (w *world) try(l *check.Assertion, to check.End, t tried, proto uint8, port
 	for _, c := range contents {
 		one := t
 		one.flow = c.of(t.flow)
-		one.verdict = t.judge.Decide(one.flow)
+		one.verdict = decide(l, &one)
 		if !stated && one.verdict.Reason == verdict.Refused {
 			continue // whatever the rules
 		}
@@ -225,6 +225,22 @@ func (w *world) try(l *check.Assertion, to check.End, t tried, proto uint8, port
 		}
 	}
 	return t, nil
+}
+
+// decide judges the flow of t as the line asks, which may be for one half alone; the other half is told
+// beside it.
+func decide(l *check.Assertion, t *tried) verdict.Verdict {
+	both := t.judge.Decide(t.flow)
+	if l.At == nil || !half(both, *l.At).Exists {
+		return both
+	}
+	one := t.judge.DecideHalf(t.flow, *l.At)
+	if *l.At == program.Egress {
+		one.Ingress = both.Ingress
+	} else {
+		one.Egress = both.Egress
+	}
+	return one
 }
 
 func half(v verdict.Verdict, d program.Direction) verdict.Half {

@@ -15,17 +15,22 @@ func Decide(rules *program.Rules, f Flow) Verdict { return New(rules).Decide(f) 
 
 // Decide judges f: see the function of the same name.
 func (e *Evaluator) Decide(f Flow) Verdict {
-	v := e.decide(&f)
+	v := e.decide(&f, program.Egress, program.Ingress)
 	if e.bare == nil {
 		return v
 	}
-	if w := e.bare.decide(&f); w.Action != v.Action {
+	if w := e.bare.decide(&f, program.Egress, program.Ingress); w.Action != v.Action {
 		v.Audit = &w
 	}
 	return v
 }
 
-func (e *Evaluator) decide(f *Flow) Verdict {
+// DecideHalf judges f as Decide does, by one half alone: as if nobody enforced the other end. Where that
+// half does not exist the verdict has the reason Foreign.
+func (e *Evaluator) DecideHalf(f Flow, d program.Direction) Verdict { return e.decide(&f, d) }
+
+// decide judges f by some halves.
+func (e *Evaluator) decide(f *Flow, halves ...program.Direction) Verdict {
 	from, ok := e.resolve(f.From)
 	if !ok {
 		return Verdict{}
@@ -37,7 +42,14 @@ func (e *Evaluator) decide(f *Flow) Verdict {
 	if from.workload != nil && from.workload == to.workload || from.host && to.host {
 		return Verdict{Action: Allow, Reason: Self}
 	}
-	out, in := e.half(program.Egress, from, to, f), e.half(program.Ingress, to, from, f)
+	var out, in half
+	for _, d := range halves {
+		if d == program.Egress {
+			out = e.half(d, from, to, f)
+		} else {
+			in = e.half(d, to, from, f)
+		}
+	}
 	if !out.exists() && !in.exists() {
 		return Verdict{Action: Allow, Reason: Foreign}
 	}
