@@ -4,10 +4,8 @@ package policytest
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
-	"mpol/compiler"
 	"mpol/compiler/program"
 	"mpol/lang/check"
 	"mpol/lang/diag"
@@ -40,8 +38,7 @@ type Covered struct {
 // comparison in a selector is covered when taking it as true or as false changes what becomes of a
 // line. Audit rules decide nothing and are not counted.
 func Cover(m *check.Module, results []Result) *Coverage {
-	c := coverer{module: m, base: results, lines: assertions(m), rules: compiler.Resolve(m, program.Inventory{})}
-	c.decided = c.deciding(0, results)
+	c := newCoverer(m, results)
 	for i, p := range m.Policies {
 		for _, d := range []program.Direction{program.Ingress, program.Egress} {
 			b, resolved := blockOf(p, d), c.rules.Policies[i].Block(d)
@@ -78,24 +75,28 @@ func blockOf(p *check.Policy, d program.Direction) *check.Block {
 	return p.Egress
 }
 
-// assertions returns the lines of a module's tests in the order of their results.
-func assertions(m *check.Module) []*check.Assertion {
-	var out []*check.Assertion
-	for _, t := range m.Tests {
-		for i := range t.Lines {
-			out = append(out, &t.Lines[i])
-		}
-	}
-	return out
-}
-
 type coverer struct {
 	module  *check.Module
 	base    []Result
 	lines   []*check.Assertion // of base
-	rules   program.Rules
+	suite   *Suite
+	rules   *program.Rules // of the suite
 	decided map[program.RuleID]bool
+	scenes  scenes
 	out     Coverage
+}
+
+func newCoverer(m *check.Module, results []Result) *coverer {
+	c := &coverer{module: m, base: results, suite: New(m)}
+	for _, t := range m.Tests {
+		for i := range t.Lines {
+			c.lines = append(c.lines, &t.Lines[i])
+		}
+	}
+	c.rules = c.suite.judge.Rules()
+	c.scenes = newScenes(c.suite, m.Tests)
+	c.decided = c.deciding(0, results)
+	return c
 }
 
 // deciding returns the rules on which lines that pass rest; first is the index of the first line.
@@ -126,8 +127,9 @@ func (c *coverer) rule(policy int, d program.Direction, index int, r *program.Ru
 	source := blockOf(c.module.Policies[policy], d).Rules[index]
 	name := c.rules.Source(r.ID).Name
 	it := Covered{Name: name, Direction: d, Span: source.Span, Covered: c.decided[r.ID]}
+	p := c.rules.Policies[policy]
 	if r.Action == program.Pass {
-		it.Covered = c.changes(withRule(c.module, policy, d, index, nil), nil)
+		it.Covered = c.changes(patch{p: without(p, d, index)}, c.scenes.of[p])
 	}
 	if !it.Covered {
 		it.Witness = c.witness(policy, d, r)
@@ -138,51 +140,34 @@ func (c *coverer) rule(policy int, d program.Direction, index int, r *program.Ru
 		line := Covered{Name: name + ": " + text, Direction: d, Span: source.L7Span}
 		line.Covered = it.Covered
 		if it.Covered && one != r.L7 {
-			only := *source
+			only := *r
 			only.L7 = one
-			line.Covered = c.stillDecides(withRule(c.module, policy, d, index, &only), r.ID)
+			line.Covered = c.stillDecides(p, d, index, only)
 		}
 		c.out.Requests = append(c.out.Requests, line)
 	}
 }
 
-// again runs the tests for which a condition holds by another module, and yields the results of each
-// with the index of its first line in those of the module itself.
-func (c *coverer) again(m *check.Module, wanted func(first, lines int) bool, yield func(first int, results []Result) bool) bool {
-	suite, first := New(m), 0
-	for _, t := range c.module.Tests {
-		if wanted(first, len(t.Lines)) && !yield(first, suite.Run(t)) {
-			return false
-		}
-		first += len(t.Lines)
-	}
-	return true
-}
-
-// changes reports whether something else becomes of a line under another module. Tests that rest on
-// one of the rules near are run first.
-func (c *coverer) changes(m *check.Module, near map[program.RuleID]bool) bool {
-	same := func(first int, results []Result) bool {
-		for i, r := range results {
-			if o := c.base[first+i]; r.Status != o.Status || r.Got.Action != o.Got.Action {
-				return false
+// changes reports whether something else becomes of a line of some scenes with a patch.
+func (c *coverer) changes(by patch, scenes []int) bool {
+	return slices.ContainsFunc(scenes, func(i int) bool {
+		s := &c.scenes.all[i]
+		for j, r := range c.scenes.run(s, by) {
+			if o := &c.base[s.first+j]; r.Status != o.Status || r.Got.Action != o.Got.Action {
+				return true
 			}
 		}
-		return true
-	}
-	rests := func(first, lines int) bool {
-		return slices.ContainsFunc(c.base[first:first+lines], func(r Result) bool {
-			return slices.ContainsFunc(slices.Concat(r.Got.Egress.Matching, r.Got.Ingress.Matching), func(id program.RuleID) bool { return near[id] })
-		})
-	}
-	far := func(first, lines int) bool { return !rests(first, lines) }
-	return !c.again(m, rests, same) || !c.again(m, far, same)
+		return false
+	})
 }
 
-// stillDecides reports whether a line that rests on a rule still does under another module.
-func (c *coverer) stillDecides(m *check.Module, id program.RuleID) bool {
-	wanted := func(first, lines int) bool { return c.deciding(first, c.base[first:first+lines])[id] }
-	return !c.again(m, wanted, func(first int, results []Result) bool { return !c.deciding(first, results)[id] })
+// stillDecides reports whether a line that rests on a rule still does when that has become another.
+func (c *coverer) stillDecides(p *program.Policy, d program.Direction, index int, r program.Rule) bool {
+	by := patch{p: replaced(p, d, index, r)}
+	return slices.ContainsFunc(c.scenes.of[p], func(i int) bool {
+		s := &c.scenes.all[i]
+		return c.deciding(s.first, c.base[s.first:s.first+len(s.test.Lines)])[r.ID] && c.deciding(s.first, c.scenes.run(s, by))[r.ID]
+	})
 }
 
 // single returns the lines of an L7 part, each alone; a part of one line is itself.
@@ -216,26 +201,6 @@ func single(l *program.L7) []*program.L7 {
 		add(func(o *program.L7) { o.DNS = l.DNS[i : i+1] })
 	}
 	return out
-}
-
-// withRule returns the module with another rule in the place of one, or without it.
-func withRule(m *check.Module, policy int, d program.Direction, index int, r *check.Rule) *check.Module {
-	out, p := *m, *m.Policies[policy]
-	b := *blockOf(&p, d)
-	b.Rules = slices.Clone(b.Rules)
-	if r == nil {
-		b.Rules = slices.Delete(b.Rules, index, index+1)
-	} else {
-		b.Rules[index] = r
-	}
-	if d == program.Ingress {
-		p.Ingress = &b
-	} else {
-		p.Egress = &b
-	}
-	out.Policies = slices.Clone(m.Policies)
-	out.Policies[policy] = &p
-	return &out
 }
 
 // Share returns how many of a list are covered, and how many there are.
@@ -276,71 +241,4 @@ func (c *Coverage) Summary() string {
 	}
 	return fmt.Sprintf("coverage: %.1f %% of rules (%s; ingress %s, egress %s), lines of L7 parts %s, comparisons %s",
 		c.Percent(), text(c.Rules), text(c.Half(program.Ingress)), text(c.Half(program.Egress)), text(c.Requests), text(c.Atoms))
-}
-
-// atoms adds each comparison of each selector. Uses of one selector count as one: a workload's name
-// stands for the same comparison everywhere.
-func (c *coverer) atoms() {
-	type use struct {
-		selector *program.Selector
-		span     diag.Span
-		where    string
-		near     map[program.RuleID]bool // rules that use it
-	}
-	uses, texts := map[string]use{}, map[*program.Selector]string{}
-	add := func(s *program.Selector, span diag.Span, where string, ids ...program.RuleID) {
-		texts[s] = s.String()
-		u, known := uses[texts[s]]
-		if !known {
-			u = use{s, span, where, map[program.RuleID]bool{}}
-			uses[texts[s]] = u
-		}
-		for _, id := range ids {
-			u.near[id] = true
-		}
-	}
-	for i, p := range c.module.Policies {
-		if p.Audit {
-			continue
-		}
-		if s := p.Subject.Selector; s != nil {
-			add(s, p.NameSpan, p.SubjectText, ids(c.rules.Policies[i].Ingress)...)
-			add(s, p.NameSpan, p.SubjectText, ids(c.rules.Policies[i].Egress)...)
-		}
-		for d, b := range []*check.Block{program.Egress: p.Egress, program.Ingress: p.Ingress} {
-			if b == nil {
-				continue
-			}
-			resolved := c.rules.Policies[i].Block(program.Direction(d))
-			for j, r := range b.Rules {
-				for _, t := range slices.Concat(r.Peers.Include, r.Peers.Except) {
-					if t.Selector != nil {
-						add(t.Selector, r.PeersSpan, r.PeersText, resolved.Rules[j].ID)
-					}
-				}
-			}
-		}
-	}
-	for _, text := range slices.Sorted(maps.Keys(uses)) {
-		u := uses[text]
-		old := func(s *program.Selector) bool { return s != nil && texts[s] == text }
-		for i, atom := range leaves(u.selector) {
-			covered := slices.ContainsFunc([]bool{true, false}, func(as bool) bool {
-				return c.changes(replaceSelector(c.module, old, replaceLeaf(u.selector, i, constant(as))), u.near)
-			})
-			c.out.Atoms = append(c.out.Atoms, Covered{Name: fmt.Sprintf("%s in %s", atom, u.where), Span: u.span, Covered: covered})
-		}
-	}
-}
-
-// ids returns those of a block's rules and of its default.
-func ids(b *program.Block) []program.RuleID {
-	if b == nil {
-		return nil
-	}
-	out := []program.RuleID{b.Default, b.Ungranted}
-	for _, r := range b.Rules {
-		out = append(out, r.ID)
-	}
-	return out
 }

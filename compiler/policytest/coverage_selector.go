@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"mpol/compiler/program"
-	"mpol/lang/check"
 )
 
 // Selects reports whether a policy is one for a workload.
@@ -70,59 +69,6 @@ func constant(holds bool) *program.Selector {
 		op = program.OpOr
 	}
 	return &program.Selector{Op: op, Args: []*program.Selector{has, {Op: program.OpNot, Args: []*program.Selector{has}}}}
-}
-
-// replaceSelector returns the module with another selector wherever one is old.
-func replaceSelector(m *check.Module, old func(*program.Selector) bool, by *program.Selector) *check.Module {
-	out := *m
-	out.Policies = slices.Clone(m.Policies)
-	peers := func(list []program.Peer) []program.Peer {
-		list = slices.Clone(list)
-		for i := range list {
-			if old(list[i].Selector) {
-				list[i].Selector = by
-			}
-		}
-		return list
-	}
-	block := func(b *check.Block) *check.Block {
-		if b == nil {
-			return nil
-		}
-		c := *b
-		c.Rules = slices.Clone(b.Rules)
-		for i, r := range c.Rules {
-			s := *r
-			s.Peers.Include, s.Peers.Except = peers(r.Peers.Include), peers(r.Peers.Except)
-			c.Rules[i] = &s
-		}
-		return &c
-	}
-	for i, p := range m.Policies {
-		if !uses(p, old) {
-			continue
-		}
-		q := *p
-		if old(q.Subject.Selector) {
-			q.Subject.Selector = by
-		}
-		q.Ingress, q.Egress = block(p.Ingress), block(p.Egress)
-		out.Policies[i] = &q
-	}
-	return &out
-}
-
-// uses reports whether a policy has a selector.
-func uses(p *check.Policy, is func(*program.Selector) bool) bool {
-	if is(p.Subject.Selector) {
-		return true
-	}
-	term := func(t program.Peer) bool { return is(t.Selector) }
-	return slices.ContainsFunc([]*check.Block{p.Ingress, p.Egress}, func(b *check.Block) bool {
-		return b != nil && slices.ContainsFunc(b.Rules, func(r *check.Rule) bool {
-			return slices.ContainsFunc(r.Peers.Include, term) || slices.ContainsFunc(r.Peers.Except, term)
-		})
-	})
 }
 
 // maxLabelings bounds how many sets of labels are tried for one selector.

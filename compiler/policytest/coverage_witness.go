@@ -66,9 +66,7 @@ func (c *coverer) witness(policy int, d program.Direction, r *program.Rule) *Wit
 // try runs a test of one line and returns it when it passes and rests on the rule.
 func (c *coverer) try(a attempt, by string, id program.RuleID) *Witness {
 	test, w := a.test(by)
-	m := *c.module
-	m.Tests = []*check.Test{test}
-	for _, r := range Run(&m, Options{}) {
+	for _, r := range c.suite.Run(test) {
 		h := half(r.Got, a.d)
 		if !r.held() || !h.Exists || h.Allow != (a.want == program.Allow) || !slices.Contains(h.Matching, id) {
 			return nil
