@@ -82,8 +82,12 @@ type coverer struct {
 	suite   *Suite
 	rules   *program.Rules // of the suite
 	decided map[program.RuleID]bool
+	kinds   map[program.L7Kind]bool // of the L7 parts of all rules
 	scenes  scenes
-	out     Coverage
+	keys    []string // of labels
+	// client and server are names for ends of witnesses, which no test gives.
+	client, server string
+	out            Coverage
 }
 
 func newCoverer(m *check.Module, results []Result) *coverer {
@@ -95,6 +99,14 @@ func newCoverer(m *check.Module, results []Result) *coverer {
 	}
 	c.rules = c.suite.judge.Rules()
 	c.scenes = newScenes(c.suite, m.Tests)
+	c.keys = keysOf(m)
+	c.client, c.server = ungiven(m.Tests, "client"), ungiven(m.Tests, "server")
+	c.kinds = map[program.L7Kind]bool{}
+	for _, r := range rulesOf(c.rules) {
+		if r.L7 != nil {
+			c.kinds[r.L7.Kind] = true
+		}
+	}
 	c.decided = c.deciding(0, results)
 	return c
 }

@@ -36,6 +36,31 @@ func (q request) content() content {
 	return content{}
 }
 
+// requestsOn returns those with which a line on some ports may speak of a rule with a peer: for a rule
+// without an L7 part, too, where those of others tell requests apart.
+func (c *coverer) requestsOn(l4 program.L4, r *program.Rule, other party) []request {
+	out := witnessRequests(r, other)
+	if r.L7 != nil || l4.Proto != program.ProtoTCP {
+		return out
+	}
+	if c.kinds[program.L7HTTP] {
+		path := program.PathPattern{Segments: []program.Segment{{Literal: unnamedSegment}}}
+		out = append(out, httpRequest(program.HTTPRequest{Path: path}, other))
+	}
+	if c.kinds[program.L7TLS] {
+		name := unnamedHost
+		if other.name != nil {
+			name = other.name.String()
+		}
+		out = append(out, sniRequest(name))
+	}
+	return out
+}
+
+func sniRequest(name string) request {
+	return request{fmt.Sprintf("sni %q", name), func(a *check.Assertion) { a.SNI = name }}
+}
+
 // witnessRequests returns those that match a rule's L7 part with a peer; one that is none for a rule without.
 func witnessRequests(r *program.Rule, other party) []request {
 	l := r.L7
@@ -63,8 +88,7 @@ func witnessRequests(r *program.Rule, other party) []request {
 		names = []program.NamePattern{program.NamePattern(other.name.String())}
 	}
 	for _, p := range names {
-		name := witnessName(p).String()
-		out = append(out, request{fmt.Sprintf("sni %q", name), func(a *check.Assertion) { a.SNI = name }})
+		out = append(out, sniRequest(witnessName(p).String()))
 	}
 	for _, p := range l.DNS {
 		q := check.Question{Name: witnessName(p), Type: typeA}

@@ -3,7 +3,6 @@
 package policytest
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -24,7 +23,7 @@ type Witness struct {
 func (w *Witness) String() string { return strings.Join(append(slices.Clone(w.Givens), w.Line), "\n") }
 
 // maxWitnesses bounds how many tests are tried for one rule.
-const maxWitnesses = 64
+const maxWitnesses = 192
 
 // witness looks for a test that rests on a rule: ends that the rule speaks of, a port, a request. What
 // it returns has passed.
@@ -34,29 +33,55 @@ func (c *coverer) witness(policy int, d program.Direction, r *program.Rule) *Wit
 	}
 	p := c.module.Policies[policy]
 	name := c.rules.Source(r.ID).Name
+	if strings.Contains(name, "#") {
+		name = ""
+	}
 	want := program.Deny
 	if r.Action == program.Allow {
 		want = program.Allow
 	}
 	tried := 0
-	for _, s := range subjects(p) {
-		for _, o := range append(others(r.Peers, s, d), neighbours(blockOf(p, d), r.Peers)...) {
-			for _, l4 := range ports(r.L4) {
-				for _, request := range witnessRequests(r, o) {
+	for _, s := range subjects(p, r.Peers) {
+		all := append(others(r.Peers, s, d), c.neighbours(s, d, r.Peers)...)
+		for _, o := range asking(all, r.Resolvers) {
+			for _, l4 := range c.ports(r.L4) {
+				for _, request := range c.requestsOn(l4, r, o) {
 					if tried++; tried > maxWitnesses {
 						return nil
 					}
-					t := attempt{subject: s, other: o, l4: l4, request: request, want: want, d: d}
-					if strings.Contains(name, "#") {
-						name = ""
-					}
-					for _, at := range []bool{false, true} {
-						t.at = at
-						if w := c.try(t, name, r.ID); w != nil {
-							return w
-						}
+					t := attempt{client: c.client, server: c.server, subject: s, other: o, l4: l4, request: request, want: want, d: d}
+					if w := c.best(t, name, r.ID); w != nil {
+						return w
 					}
 				}
+			}
+		}
+	}
+	return nil
+}
+
+// ungiven returns a name for a party, with a number behind it where a test has one of that name.
+func ungiven(tests []*check.Test, name string) string {
+	for n := 1; ; n++ {
+		one := name
+		if n > 1 {
+			one += strconv.Itoa(n)
+		}
+		if !slices.ContainsFunc(tests, func(t *check.Test) bool {
+			return slices.ContainsFunc(t.Parties, func(p check.Party) bool { return p.Name == one })
+		}) {
+			return one
+		}
+	}
+}
+
+// best returns the test in the fewest words that passes and rests on a rule: of both halves or of one,
+// with addresses where these matter.
+func (c *coverer) best(a attempt, by string, id program.RuleID) *Witness {
+	for _, a.block = range []string{"", "10.0.77.0/24", "192.168.77.0/24"} {
+		for _, a.at = range []bool{false, true} {
+			if w := c.try(a, by, id); w != nil {
+				return w
 			}
 		}
 	}
@@ -81,17 +106,27 @@ type party struct {
 	labels  []program.Label
 	outside netip.Addr
 	name    program.Name // a DNS name, with an address given for it
+	// resolver are the labels of the workload that is asked for the name, nil where none is.
+	resolver []program.Label
 }
 
-func subjects(p *check.Policy) []party {
+// subjects returns ends that a policy is for, with a label that a peer compares.
+func subjects(p *check.Policy, ps program.Peers) []party {
 	if p.Subject.Host {
 		return []party{{host: true}}
 	}
 	var out []party
 	for _, l := range labelings(p.Subject.Selector) {
 		out = append(out, party{labels: l})
+		for _, t := range ps.Include {
+			if t.Kind == program.PeerSame && !slices.ContainsFunc(l, func(x program.Label) bool { return x.Key == t.Key }) {
+				out = append(out, party{labels: append(slices.Clone(l), program.Label{Key: t.Key, Value: "other"})})
+			}
+		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(o party) bool {
+		return p.Subject.Selector != nil && !Meets(p.Subject.Selector, &program.Workload{Labels: o.labels})
+	})
 }
 
 // others returns ends that peers may mean, as seen from a subject.
@@ -134,123 +169,113 @@ func others(ps program.Peers, subject party, d program.Direction) []party {
 	return out
 }
 
-// neighbours returns the workloads that other rules of a block name, for peers that cover all.
-func neighbours(b *check.Block, ps program.Peers) []party {
-	wide := func(t program.Peer) bool { return t.Kind == program.PeerAny || t.Kind == program.PeerWorkloads }
-	if !slices.ContainsFunc(ps.Include, wide) {
-		return nil
-	}
-	var out []party
-	for _, r := range b.Rules {
-		for _, t := range r.Peers.Include {
-			if t.Kind != program.PeerSelector {
-				continue
-			}
-			for _, l := range labelings(t.Selector) {
-				out = append(out, party{labels: l})
+// asking returns ends of which each name has, for every workload that may be a resolver of it, one more.
+func asking(all []party, resolvers []program.Resolver) []party {
+	out := slices.Clone(all)
+	for _, o := range all {
+		for _, r := range resolvers {
+			for _, t := range r.Peers.Include {
+				if o.name == nil || t.Kind != program.PeerSelector {
+					continue
+				}
+				for _, l := range labelings(t.Selector) {
+					o.resolver = l
+					out = append(out, o)
+				}
 			}
 		}
 	}
 	return out
+}
+
+// neighbours returns, for peers that cover many workloads, one like the subject, that with one more label
+// of which policies speak, and those that other rules of the direction name.
+func (c *coverer) neighbours(subject party, d program.Direction, ps program.Peers) []party {
+	var out []party
+	wide := func(t program.Peer) bool { return t.Kind == program.PeerAny || t.Kind == program.PeerWorkloads }
+	same := func(t program.Peer) bool { return t.Kind == program.PeerSame }
+	if !subject.host && slices.ContainsFunc(ps.Include, func(t program.Peer) bool { return wide(t) || same(t) }) {
+		out = append(out, subject)
+		for _, k := range c.keys {
+			if !slices.ContainsFunc(subject.labels, func(l program.Label) bool { return l.Key == k }) {
+				more := append(slices.Clone(subject.labels), program.Label{Key: k, Value: "other"})
+				out = append(out, party{labels: more})
+			}
+		}
+	}
+	if !slices.ContainsFunc(ps.Include, wide) {
+		return out
+	}
+	for _, p := range c.module.Policies {
+		if blockOf(p, d) == nil {
+			continue
+		}
+		for _, r := range blockOf(p, d).Rules {
+			for _, t := range r.Peers.Include {
+				if t.Kind != program.PeerSelector {
+					continue
+				}
+				for _, l := range labelings(t.Selector) {
+					out = append(out, party{labels: l})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// keysOf returns the keys of labels of which the subjects and peers of a module speak, sorted.
+func keysOf(m *check.Module) []string {
+	var out []string
+	add := func(s *program.Selector) {
+		if s != nil {
+			for _, l := range leaves(s) {
+				out = append(out, l.Key)
+			}
+		}
+	}
+	for _, p := range m.Policies {
+		add(p.Subject.Selector)
+		for _, d := range []program.Direction{program.Ingress, program.Egress} {
+			if b := blockOf(p, d); b != nil {
+				for _, r := range b.Rules {
+					for _, t := range slices.Concat(r.Peers.Include, r.Peers.Except) {
+						add(t.Selector)
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func witnessName(p program.NamePattern) program.Name { return program.ParseName(nameOf(p)) }
 
-func ports(l4s []program.L4) []program.L4 {
-	var out []program.L4
+// ports returns one port, or one type of ICMP, of each of some L4s and, behind them, others at which other
+// rules say something else.
+func (c *coverer) ports(l4s []program.L4) []program.L4 {
+	const most = 8
+	cuts := scope{rules: rulesOf(c.rules)}
+	var first, more []program.L4
 	for _, l := range l4s {
 		if l.Any {
-			l = program.L4{Proto: program.ProtoTCP, First: 443}
+			l = program.L4{Proto: program.ProtoTCP, First: 443, Last: 443}
 		}
-		if l.First == 0 && (l.Proto == program.ProtoTCP || l.Proto == program.ProtoUDP || l.Proto == program.ProtoSCTP) {
+		ported := l.Proto == program.ProtoTCP || l.Proto == program.ProtoUDP || l.Proto == program.ProtoSCTP
+		if l.First == 0 && ported {
 			l.First = 1
 		}
-		l.Last = l.First
-		if l.Proto != program.ProtoTCP && l.Proto != program.ProtoUDP && l.Proto != program.ProtoSCTP &&
-			l.Proto != program.ProtoICMP && l.Proto != program.ProtoICMPv6 {
-			l.Last = 0xffff
+		one := program.L4{Proto: l.Proto, First: l.First, Last: l.First}
+		if !ported && l.Proto != program.ProtoICMP && l.Proto != program.ProtoICMPv6 {
+			one.Last = 0xffff
 		}
-		out = append(out, l)
-	}
-	return out
-}
-
-// attempt is a test that may be a witness.
-type attempt struct {
-	subject, other party
-	l4             program.L4
-	request        request
-	want           program.Action
-	d              program.Direction
-	at             bool // asserted of the half alone
-}
-
-// test returns the test and how it is written.
-func (a attempt) test(by string) (*check.Test, *Witness) {
-	t := &check.Test{Name: "witness"}
-	w := &Witness{}
-	line := check.Assertion{Want: a.want, L4: []program.L4{a.l4}, By: by}
-	client, clientText := a.end(t, w, a.from(), "client")
-	server, serverText := a.end(t, w, a.to(), "server")
-	line.From, line.To = client, []check.End{server}
-	w.Line = fmt.Sprintf("%s %s -> %s on %s", a.want, clientText, serverText, a.l4)
-	if a.request.fill != nil {
-		a.request.fill(&line)
-		w.Line += " " + a.request.text
-	}
-	if by != "" {
-		w.Line += " by " + by
-	}
-	if a.at {
-		line.At = &a.d
-		w.Line += " at " + a.d.String()
-	}
-	t.Lines = []check.Assertion{line}
-	return t, w
-}
-
-func (a attempt) from() party {
-	if a.d == program.Egress {
-		return a.subject
-	}
-	return a.other
-}
-
-func (a attempt) to() party {
-	if a.d == program.Egress {
-		return a.other
-	}
-	return a.subject
-}
-
-// end adds what a party needs to be given and returns how a line names it.
-func (a attempt) end(t *check.Test, w *Witness, p party, name string) (check.End, string) {
-	switch {
-	case p.host:
-		return check.End{Host: true}, "host"
-	case p.name != nil:
-		t.Answers = append(t.Answers, check.Answer{Name: p.name, Addresses: []netip.Addr{p.outside}})
-		w.Givens = append(w.Givens, fmt.Sprintf("given dns %q = %s", p.name, p.outside))
-		return check.End{Name: p.name}, strconv.Quote(p.name.String())
-	case p.outside.IsValid():
-		return check.End{Addr: p.outside}, p.outside.String()
-	}
-	t.Parties = append(t.Parties, check.Party{Name: name, Labels: p.labels})
-	w.Givens = append(w.Givens, fmt.Sprintf("given %s = %s", name, labelText(p.labels)))
-	return check.End{Party: name}, name
-}
-
-func labelText(labels []program.Label) string {
-	if len(labels) == 0 {
-		return "{ }"
-	}
-	texts := make([]string, len(labels))
-	for i, l := range labels {
-		key := l.Key
-		if strings.ContainsFunc(key, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
-			key = strconv.Quote(key)
+		first = append(first, one)
+		if ported {
+			for _, p := range cuts.ports(l)[1:] {
+				more = append(more, program.L4{Proto: l.Proto, First: p, Last: p})
+			}
 		}
-		texts[i] = fmt.Sprintf("%s = %q", key, l.Value)
 	}
-	return "{ " + strings.Join(texts, ", ") + " }"
+	return append(first, more[:min(len(more), most)]...)
 }

@@ -5,6 +5,8 @@ package check
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"mpol/compiler/program"
 	"mpol/lang"
@@ -263,4 +265,15 @@ func (c *checker) labelKey(t lang.Token) bool {
 		return false
 	}
 	return true
+}
+
+// LabelKey returns the key of a label as a selector or a test writes it: quoted where it is no word, or
+// one of the language.
+func LabelKey(key string) string {
+	tokens, _ := lang.Scan("", []byte(key))
+	word := len(tokens) == 2 && !lang.IsKeyword(tokens[0])
+	if !word || strings.ContainsFunc(key, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
+		return strconv.Quote(key)
+	}
+	return key
 }
