@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -253,6 +254,40 @@ func TestAnotherConfiguration(t *testing.T) {
 	p.apply("1", []program.Profile{allowing("k", "/a")})
 	if p.envoy() == envoy {
 		t.Error("an Envoy of another configuration was adopted")
+	}
+	openLive(t, p, "k", server4).want("/a", 200)
+}
+
+// TestOtherEndsFirst: an Envoy that was started differently has ended before there is a socket to ask at.
+func TestOtherEndsFirst(t *testing.T) {
+	p := newProxy(t)
+	if err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	socket, seen := p.config.path(socketFile), filepath.Join(t.TempDir(), "seen")
+	former := exec.Command("sh", "-c", `trap 'test -S "$0"; echo $? > "$1"; exit' TERM; echo; while :; do sleep 0.01; done`, socket, seen)
+	out, err := former.StdoutPipe()
+	if err == nil {
+		err = former.Start()
+	}
+	if err == nil {
+		_, err = out.Read(make([]byte, 1)) // the trap is set
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	go former.Wait() // reaps
+	state, _, err := describe(former.Process.Pid)
+	if err == nil {
+		err = writeJSON(p.config.path(pidFile), state)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.serve()
+	p.apply("1", []program.Profile{allowing("k", "/a")})
+	if status, err := os.ReadFile(seen); string(status) != "1\n" {
+		t.Errorf("test -S %s in the former process = %q, %v, want that there is none", socket, status, err)
 	}
 	openLive(t, p, "k", server4).want("/a", 200)
 }

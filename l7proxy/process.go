@@ -45,9 +45,9 @@ func openProcess(pid int) (*process, error) {
 	return &process{pid: pid, pidfd: os.NewFile(uintptr(fd), "pidfd")}, nil
 }
 
-// start runs Envoy in a session and, if given, a cgroup of its own, so that nothing that ends this
+// run starts Envoy in a session and, if given, a cgroup of its own, so that nothing that ends this
 // process ends it.
-func (c *Config) start(args []string) (*process, error) {
+func (c *Config) run(args []string) (*process, error) {
 	// The log of the former Envoy is kept, of those before it none.
 	err := os.Rename(c.path(logFileName), c.path(formerLogName))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -35,7 +35,16 @@ func (s *Server) Serve(ctx context.Context) error {
 	s.mu.Unlock()
 	defer close(running)
 
-	path := s.config.path(socketFile)
+	c := &s.config
+	how, err := c.start()
+	if err == nil {
+		// Before it could ask, and acknowledge what its successor has not seen.
+		err = c.endOther(ctx, how.hash)
+	}
+	if err != nil {
+		return fmt.Errorf("serve l7 proxy: %w", err)
+	}
+	path := c.path(socketFile)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("serve l7 proxy: %w", err)
 	}
@@ -45,13 +54,13 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	server := grpc.NewServer()
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, &discovery{store: s.store})
-	logservicev3.RegisterAccessLogServiceServer(server, &accessLog{ids: &s.ids, event: s.config.Event})
+	logservicev3.RegisterAccessLogServiceServer(server, &accessLog{ids: &s.ids, event: c.Event})
 	served := make(chan error, 1)
 	go func() {
 		served <- server.Serve(socket)
 		cancel()
 	}()
-	err = s.supervise(ctx)
+	err = s.supervise(ctx, how)
 	server.Stop()
 	if serveErr := <-served; serveErr != nil {
 		err = errors.Join(err, fmt.Errorf("serve l7 proxy: %w", serveErr))
@@ -59,38 +68,51 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-// supervise keeps an Envoy running until ctx is done.
-func (s *Server) supervise(ctx context.Context) error {
-	c := &s.config
+// start is how Envoy is started.
+type start struct {
+	args      []string
+	bootstrap []byte
+	hash      string // of the binary's path, args and bootstrap
+}
+
+func (c *Config) start() (start, error) {
 	text, err := c.bootstrap()
-	if err != nil {
-		return fmt.Errorf("supervise envoy: %w", err)
-	}
 	args := []string{
 		"--config-path", c.path(bootstrapFile), "--concurrency", strconv.Itoa(c.Workers),
 		"--reject-unknown-dynamic-fields", "--disable-hot-restart", "--log-level", "warning",
 		// A listener that is removed has no rules any more: its connections end soon.
 		"--drain-strategy", "immediate", "--drain-time-s", "1",
 	}
-	config := hash(fmt.Appendf(nil, "%q %q %s", c.Envoy, args, text))
+	return start{args: args, bootstrap: text, hash: hash(fmt.Appendf(nil, "%q %q %s", c.Envoy, args, text))}, err
+}
+
+// endOther ends the Envoy that a former Server left if it was not started as this one would.
+func (c *Config) endOther(ctx context.Context, config string) error {
 	p, same, err := c.adopt(config)
+	if p == nil {
+		return err
+	}
+	defer p.close()
+	if same {
+		return nil
+	}
+	c.Log.Info("ending an envoy with another configuration", "pid", p.pid)
+	return p.kill(ctx, endGrace)
+}
+
+// supervise keeps an Envoy running, at first the one that a former Server left, until ctx is done.
+func (s *Server) supervise(ctx context.Context, how start) error {
+	c := &s.config
+	p, _, err := c.adopt(how.hash)
 	if err != nil {
 		return fmt.Errorf("supervise envoy: %w", err)
-	}
-	if p != nil && !same {
-		c.Log.Info("ending an envoy with another configuration", "pid", p.pid)
-		if err := p.kill(ctx, endGrace); err != nil {
-			return fmt.Errorf("supervise envoy: %w", err)
-		}
-		p.close()
-		p = nil
 	}
 	if p != nil {
 		c.Log.Info("adopted envoy", "pid", p.pid)
 	}
 	for {
 		if p == nil {
-			if p, err = s.launch(args, text, config); err != nil {
+			if p, err = s.launch(how); err != nil {
 				c.Log.Error("cannot start envoy", "error", err)
 			}
 		}
@@ -115,21 +137,21 @@ func (s *Server) supervise(ctx context.Context) error {
 }
 
 // launch starts Envoy and writes down who it is.
-func (s *Server) launch(args []string, bootstrap []byte, config string) (*process, error) {
+func (s *Server) launch(how start) (*process, error) {
 	c := &s.config
-	if err := writeFile(c.path(bootstrapFile), bootstrap); err != nil {
+	if err := writeFile(c.path(bootstrapFile), how.bootstrap); err != nil {
 		return nil, fmt.Errorf("write bootstrap: %w", err)
 	}
 	if err := os.Remove(c.path(adminFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove old socket: %w", err)
 	}
-	p, err := c.start(args)
+	p, err := c.run(how.args)
 	if err != nil {
 		return nil, err
 	}
 	state, _, err := describe(p.pid)
 	if err == nil {
-		state.Config = config
+		state.Config = how.hash
 		err = writeJSON(c.path(pidFile), state)
 	}
 	if err != nil {
