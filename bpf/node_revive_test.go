@@ -22,11 +22,9 @@ import (
 
 const talkerVariable = "MPOL_TEST_TALKER"
 
-// How often a talker speaks, and for how long.
-const (
-	talkPause = 50 * time.Millisecond
-	talkTimes = 100
-)
+// talkPause is how long a talker waits between two words. It speaks until it is killed: one that ended
+// would close its connections, which looks like a word.
+const talkPause = 50 * time.Millisecond
 
 // TestTalker is the process of startTalker; without the variable it has nothing to do.
 func TestTalker(t *testing.T) {
@@ -94,7 +92,7 @@ func talkUDP(packets *net.UDPConn, mark int) {
 func talk(say func([]byte)) {
 	rhythm := time.NewTicker(talkPause)
 	defer rhythm.Stop()
-	for range talkTimes {
+	for {
 		say([]byte("tick\n"))
 		<-rhythm.C
 	}
