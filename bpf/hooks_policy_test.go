@@ -58,6 +58,8 @@ func TestHooksAgreeWithPolicy(t *testing.T) {
 	}
 	p := n.apply(services)
 	seen := map[verdict.Action]int{}
+	// Each probe has a port of its own: a datagram from a port that was used before is no new flow.
+	source := uint16(10000)
 	for _, to := range []struct {
 		name     string
 		workload string
@@ -78,6 +80,11 @@ func TestHooksAgreeWithPolicy(t *testing.T) {
 						continue // its server speaks TCP alone
 					}
 					use.To = netip.AddrPortFrom(addr, port)
+					use.Source = netip.AddrPortFrom(netip.IPv6Unspecified(), source)
+					if addr.Is4() {
+						use.Source = netip.AddrPortFrom(netip.IPv4Unspecified(), source)
+					}
+					source++
 					want := verdict.Decide(&p.Rules, n.flow(use, to.workload))
 					seen[want.Action]++
 					t.Run(fmt.Sprintf("%s %s %d %s", to.name, family, port, use.name()), func(t *testing.T) {
