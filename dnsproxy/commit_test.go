@@ -101,7 +101,7 @@ func TestProxy_commit(t *testing.T) {
 				t.Errorf("%s: answer %v, want SERVFAIL and nothing else", network, in)
 			}
 		}
-		if e := r.lastEvent(); e.Verdict != Failed || e.Reason != "addresses could not be opened: map is full" {
+		if e := r.event(t, 2); e.Verdict != Failed || e.Reason != "addresses could not be opened: map is full" {
 			t.Errorf("event is %v %q", e.Verdict, e.Reason)
 		}
 		r.setCommit(nil)

@@ -120,14 +120,19 @@ func (r *rig) setCommit(f func(context.Context, Grant) error) {
 	r.commit = f
 }
 
-// lastEvent returns the newest event.
-func (r *rig) lastEvent() Event {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.events) == 0 {
-		return Event{}
-	}
-	return r.events[len(r.events)-1]
+// event returns the nth event, counted from 1, which may come after the answer to its question.
+func (r *rig) event(t *testing.T, n int) (e Event) {
+	t.Helper()
+	within(t, fmt.Sprintf("event %d", n), func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(r.events) < n {
+			return false
+		}
+		e = r.events[n-1]
+		return true
+	})
+	return e
 }
 
 // ask sends a question and returns the answer.

@@ -202,7 +202,7 @@ func TestProxy_refusals(t *testing.T) {
 	if !ok || soa.Hdr.Ttl > 5 || soa.Minttl > 5 {
 		t.Errorf("authority is %v, want an SOA of at most 5 s", in.Ns[0])
 	}
-	e := r.lastEvent()
+	e := r.event(t, 1)
 	want := Event{
 		Time: e.Time, Generation: 1, Workload: "w1", Client: e.Client, Server: e.Server, Proto: program.ProtoUDP,
 		Name: program.ParseName("evil.example"), Type: dns.TypeA, Verdict: Denied, Rule: "99", Reason: "question not allowed",
