@@ -55,7 +55,7 @@ func newChecker(files []*lang.File, opt Options, memory *Memory) *checker {
 	return &checker{
 		opt: opt, files: files, order: map[string]int{}, scopes: map[*lang.File]*scope{}, byName: map[string]*pkg{},
 		public: public(), registrable: map[program.NamePattern]string{}, memory: memory,
-		values: make(map[lang.Decl]*symbol, len(memory.symbols)), facts: map[peersText]*peerFacts{},
+		nothing: new(meaning), facts: map[peersText]*peerFacts{},
 	}
 }
 
@@ -82,10 +82,11 @@ type checker struct {
 	compared    int // how often two rules, or their subjects, have been compared
 	// sound says that every policy was read and is without an error, so that what is in none of them is
 	// nowhere.
-	sound  bool
-	memory *Memory
-	values map[lang.Decl]*symbol // resolved without an error
-	diags  diag.List
+	sound   bool
+	memory  *Memory
+	uses    *uses    // of what is being checked, nil when nobody asks
+	nothing *meaning // of a name that is not resolved
+	diags   diag.List
 }
 
 func (c *checker) errorAt(code diag.Code, span diag.Span, summary, help string, related ...diag.Related) {
@@ -113,12 +114,7 @@ func (c *checker) module() *Module {
 		slices.Sort(m.Packages[i].Imports)
 	}
 	c.declare()
-	if !c.memory.acyclic {
-		before := len(c.diags)
-		c.cycles()
-		// What a failed name fails is marked anew each time.
-		c.memory.acyclic = len(c.diags) == before && !slices.ContainsFunc(c.symbols, func(s *symbol) bool { return s.failed })
-	}
+	c.cycles()
 	c.resolveTiers(m)
 	c.resolveAll()
 	m.Default = c.defaultOf()

@@ -154,7 +154,7 @@ func (c *checker) serverNames(n lang.Node, annotations []*lang.Annotation) []pro
 		if !ok {
 			return nil
 		}
-		if s := c.at.pkg.names[sets][lang.Text(t)]; s != nil && s.kind == "domains" {
+		if s := c.lookUp(c.at.pkg, sets, lang.Text(t)); s != nil && s.kind == "domains" {
 			c.quoted(t, s.kind)
 		}
 		return []program.Domain{{Patterns: []program.NamePattern{p}}}

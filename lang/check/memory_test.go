@@ -77,6 +77,21 @@ func TestMemory(t *testing.T) {
 	edit("net.mpol", "cidrs corp", "domains a = \"0\", b\ndomains b\ncidrs corp")
 	compare("no change of a file with mistakes", check.Options{})
 	edit("net.mpol", "domains a = \"0\", b\ndomains b\n", "")
+	// A tier that may have been meant, and a name without a value in a rule with a warning.
+	edit("net.mpol", "tier early", "tir early")
+	edit("net.mpol", "tir early order 60 default deny", "cidrs early = 10.0.0.0/8")
+	edit("net.mpol", "cidrs early = 10.0.0.0/8", "tier early order 60 default deny\nservice plain = tcp/80")
+	edit("shop.mpol", "egress {", "egress { m: allow to world on net.plain")
+	edit("net.mpol", "service plain = tcp/80", "service plain =")
+	edit("net.mpol", "service plain =", "service plain = tcp/80")
+	// A name that another package may have, and an import that the first of two names reports.
+	edit("net.mpol", "package net", "packag net")
+	edit("net.mpol", "packag net", "package other")
+	edit("net.mpol", "package other", "package net")
+	edit("more.mpol", "package shop", "package shop\ncidrs mine = net.corp\ncidrs both = net.corp")
+	edit("shop.mpol", "default deny", "default deny\ncidrs all = both")
+	edit("shop.mpol", "cidrs all = both\n", "")
+	edit("more.mpol", "cidrs mine = net.corp\ncidrs both = net.corp", "")
 	delete(texts, "more.mpol")
 	compare("removing a file", check.Options{})
 	texts["own.mpol"] = "@owner(\"own\") package own\npolicy all for workloads { ingress none egress none }\n"
@@ -157,37 +172,89 @@ func TestMemoryWidened(t *testing.T) {
 	}
 }
 
-// TestMemoryPolicies: what holds no name for others comes and goes without a new check of their policies.
+// TestMemoryPolicies: a file's policies are checked again when a name in them means something else, and
+// then alone.
 func TestMemoryPolicies(t *testing.T) {
+	const names = "package a\ndefault deny\nworkload web = app = \"web\"\ncidrs corp = 10.0.0.0/8\n" +
+		"domains more = \"a.example.com\"\nservice api = tcp/80\nresolver ns = 192.0.2.53 on udp/53\n"
+	const policy = "package a\nimport b\nworkload front = web and role = \"front\"\npolicy p for front { ingress none egress { resolve via ns allow to corp, b.lab on api allow to more on tcp/443 " +
+		"allow to \"quoted\", \"x.example.com\" on tcp/444 tls { sni \"named\" } } }\n"
+	const other = "package b\ncidrs lab = 10.9.0.0/16\n"
+	trees := map[string]*lang.File{}
 	parse := func(name, text string) *lang.File {
-		f, _ := lang.Parse(name, []byte("package p\n"+text))
-		return f
+		if trees[name+text] == nil {
+			trees[name+text], _ = lang.Parse(name, []byte(text))
+		}
+		return trees[name+text]
 	}
-	names := parse("a.mpol", "default deny\nworkload web = app = \"web\"\n")
-	first := parse("b.mpol", "policy first for web { ingress none egress none }\n")
-	second := parse("c.mpol", "policy second for web { ingress none egress none }\n")
-	more := parse("d.mpol", "workload more = app = \"more\"\n")
-	var memory check.Memory
-	var last *check.Policy
 	for _, tt := range []struct {
-		name  string
-		files []*lang.File
-		kept  bool
+		name        string
+		in          string // of which text
+		old, new    string
+		kept, wrong bool
 	}{
-		{"one", []*lang.File{names, first}, false},
-		{"another comes", []*lang.File{names, first, second}, true},
-		{"it goes", []*lang.File{names, first}, true},
-		{"a name comes", []*lang.File{names, first, more}, false},
-		{"it goes", []*lang.File{names, first}, false},
+		{name: "nothing", in: names, kept: true},
+		{name: "places", in: names, old: "default deny", new: "\n\ndefault deny", kept: true},
+		{name: "a comment", in: names, old: "default deny", new: "# a comment\ndefault deny", kept: true},
+		{name: "another name", in: names, old: "default deny", new: "default deny\ncidrs more-corp = 10.0.0.0/8", kept: true},
+		{name: "a doc comment", in: names, old: "workload web", new: "## The web.\nworkload web", kept: true},
+		{name: "the default", in: names, old: "default deny", new: "default allow", kept: true},
+		{name: "the same in other words", in: names, old: "app = \"web\"", new: "app in [\"web\"]", kept: true},
+		{name: "a name in another package", in: other, old: "cidrs lab", new: "cidrs more = 10.1.1.1\ncidrs lab", kept: true},
+		{name: "a name in the subject", in: names, old: "app = \"web\"", new: "app = \"webs\""},
+		{name: "cidrs", in: names, old: "10.0.0.0/8", new: "10.0.0.0/9"},
+		{name: "domains", in: names, old: "a.example.com", new: "b.example.com"},
+		{name: "a service", in: names, old: "tcp/80", new: "tcp/81"},
+		{name: "a resolver's address", in: names, old: "192.0.2.53", new: "192.0.2.54"},
+		{name: "a resolver's port", in: names, old: "udp/53", new: "udp/54"},
+		{name: "a resolver's names", in: names, old: "on udp/53", new: "on udp/53 for \"*.example.com\", \"quoted\", \"*.example.com\""},
+		{name: "an imported name", in: other, old: "10.9.0.0/16", new: "10.9.0.0/17"},
+		{name: "another kind", in: names, old: "cidrs corp = 10.0.0.0/8", new: "workload corp = web"},
+		{name: "a name that is quoted", in: names, old: "default deny", new: "default deny\ncidrs quoted = 10.0.0.0/8"},
+		{name: "a server name that is quoted", in: names, old: "default deny", new: "default deny\ndomains named = \"x.example.com\""},
+		{name: "a tier", in: names, old: "default deny", new: "default deny\ntier early order 50 default pass"},
+		{name: "no name", in: names, old: "cidrs corp", new: "cidrs corps", wrong: true},
+		{name: "a name without a value", in: names, old: "10.0.0.0/8", new: "10.0.0.1/8", wrong: true},
+		{name: "no package", in: other, old: "package b", new: "package c", wrong: true},
+		{name: "a broken name", in: names, old: "service api = tcp/80", new: "service api = ", wrong: true},
+		{name: "what might be the name", in: names, old: "service api = tcp/80", new: "servic api = tcp/80", wrong: true},
 	} {
-		m, diags := memory.Check(tt.files, check.Options{})
-		if m == nil || diags.HasErrors() {
-			t.Fatalf("%s: %v", tt.name, diags)
-		}
-		if kept := m.Policies[0] == last; kept != tt.kept {
-			t.Errorf("%s: the first policy is kept: %v, want %v", tt.name, kept, tt.kept)
-		}
-		last = m.Policies[0]
+		t.Run(tt.name, func(t *testing.T) {
+			var memory check.Memory
+			run := func(names, other string) (*check.Module, diag.List) {
+				files := []*lang.File{parse("a.mpol", names), parse("p.mpol", policy), parse("b.mpol", other)}
+				return memory.Check(files, check.Options{})
+			}
+			edit := func(text string) string {
+				if tt.in != text {
+					return text
+				}
+				if !strings.Contains(text, tt.old) {
+					t.Fatalf("no %q in %q", tt.old, text)
+				}
+				return strings.Replace(text, tt.old, tt.new, 1)
+			}
+			first, diags := run(names, other)
+			if first == nil {
+				t.Fatal(diags)
+			}
+			second, diags := run(edit(names), edit(other))
+			if (second == nil) != tt.wrong {
+				t.Fatalf("the edit: %v, want errors: %v", diags, tt.wrong)
+			}
+			if second != nil {
+				if kept := second.Policies[0] == first.Policies[0]; kept != tt.kept {
+					t.Errorf("the policy is kept: %v, want %v", kept, tt.kept)
+				}
+			}
+			third, diags := run(names, other)
+			if third == nil {
+				t.Fatalf("back: %v", diags)
+			}
+			if kept := third.Policies[0] == first.Policies[0]; kept != tt.kept {
+				t.Errorf("back, the policy is kept: %v, want %v", kept, tt.kept)
+			}
+		})
 	}
 }
 

@@ -35,7 +35,7 @@ func (c *checker) pattern(t lang.Token, annotations []*lang.Annotation) (program
 // quotedName warns of a name of the DNS that is written as something declared is, or a word for peers.
 func (c *checker) quotedName(t lang.Token) {
 	text, kind := lang.Text(t), ""
-	if s := c.at.pkg.names[sets][text]; s != nil {
+	if s := c.lookUp(c.at.pkg, sets, text); s != nil {
 		kind = oneOf([]string{s.kind})
 	} else if _, ok := builtin(text); ok {
 		kind = "a word for peers"

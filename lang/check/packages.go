@@ -38,8 +38,8 @@ type pkg struct {
 // scope is what the names of a file are looked up in.
 type scope struct {
 	pkg     *pkg
-	imports map[string]bool
-	lost    lang.Lost // of the file
+	imports map[string]bool // false for one that is missing and reported
+	lost    lang.Lost       // of the file
 }
 
 // mayHave reports whether a name of one of kinds may be declared in p by what could not be read.
@@ -115,8 +115,8 @@ func (c *checker) openPackage(name string, span diag.Span) *pkg {
 		return p
 	}
 	p := &pkg{name: name, span: span, order: len(c.packages), imports: map[string]diag.Span{}}
-	for i := range p.names {
-		p.names[i] = make(map[string]*symbol, c.memory.sizes[name][i])
+	for i, n := range c.memory.sizes(name) {
+		p.names[i] = make(map[string]*symbol, n)
 	}
 	c.packages, c.byName[name] = append(c.packages, p), p
 	return p
@@ -223,8 +223,12 @@ func (c *checker) home(r ref) *pkg {
 		return c.at.pkg
 	}
 	p := c.byName[r.pkg]
+	imported, known := c.at.imports[r.pkg]
+	if known && !imported {
+		c.loose()
+	}
 	switch {
-	case c.at.imports[r.pkg]: // nil, when the import is wrong
+	case known: // nil, when the import is wrong
 		return p
 	case c.at.lost.Has(r.pkg, "import"), p == nil && c.mayHave(r.pkg, "package"):
 		return nil
@@ -232,7 +236,7 @@ func (c *checker) home(r ref) *pkg {
 		c.unknown(r.span, "package", r.pkg, c.packageNames(c.at.pkg.name), fmt.Sprintf("quote it if it is a name of the DNS or the key of a label: %q", r.text()))
 	default:
 		c.errorAt(diag.UnknownName, r.span, fmt.Sprintf("package `%s` is not imported in this file", r.pkg), "write import "+r.pkg+" behind the package")
-		c.at.imports[r.pkg] = true // one import is missing, wherever it is
+		c.at.imports[r.pkg] = false // one import is missing, wherever it is
 		return nil
 	}
 	return nil

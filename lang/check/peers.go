@@ -80,7 +80,7 @@ func (c *checker) note(out *peerList, n *lang.Peer, ps []program.Peer, except bo
 			if home == nil {
 				home = c.at.pkg
 			}
-			if s := home.names[sets][r.name]; s != nil {
+			if s := c.lookUp(home, sets, r.name); s != nil {
 				t.Name, t.Kind = s.full(), s.kind
 			}
 		}

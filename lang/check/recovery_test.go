@@ -159,3 +159,16 @@ func sound(f *lang.File) int {
 	}
 	return n
 }
+
+// TestNamesInAnyOrder: what follows from a name without a value does not hang on where it stands.
+func TestNamesInAnyOrder(t *testing.T) {
+	lines := []string{"service a = tcp/0\n", "service b = a, sctp/1\n", "resolver r = 192.0.2.1 on b\n", "service c = b, icmp\n"}
+	for range 2 {
+		f, _ := lang.Parse("a.mpol", []byte("package a\n"+strings.Join(lines, "")))
+		_, diags := check.Check([]*lang.File{f}, check.Options{})
+		if len(diags) != 1 || diags[0].Code != diag.BadL4 {
+			t.Errorf("%q: %v, want one error", lines, diags)
+		}
+		slices.Reverse(lines)
+	}
+}

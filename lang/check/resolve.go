@@ -22,18 +22,26 @@ func (c *checker) resolveAll() {
 
 // resolve gives s its value once. The names that it uses are no cycle: see cycles.
 func (c *checker) resolve(s *symbol) {
-	if s.resolved || s.failed {
+	if s.resolved || s.failed || s.space >= policies {
 		return
 	}
 	s.resolved = true
-	if old := c.memory.symbols[s.decl]; old != nil {
-		s.selector, s.size, s.prefixes, s.domains, s.l4, s.resolver = old.selector, old.size, old.prefixes, old.domains, old.l4, old.resolver
-		c.values[s.decl] = s
+	last := s.last
+	if last != nil && last.decl == s.decl && !last.failed && !last.uses.loose && c.hold(last.uses) {
+		s.meaning, s.resolver, s.uses = last.meaning, last.resolver, last.uses
 		return
 	}
-	errors := len(c.diags)
 	defer func(at *scope) { c.at = at }(c.at)
 	c.at = s.scope
+	errors := len(c.diags)
+	s.meaning = new(meaning)
+	s.uses = c.gather(func() { c.value(s) })
+	s.failed = s.failed || s.uses.failed || len(c.diags) > errors
+	s.differs = c.compare(s, last)
+}
+
+// value sets what s stands for.
+func (c *checker) value(s *symbol) {
 	switch d := s.decl.(type) {
 	case *lang.Workload:
 		s.selector, s.size = c.selector(d.Selector)
@@ -45,12 +53,10 @@ func (c *checker) resolve(s *symbol) {
 	case *lang.Service:
 		s.l4 = c.l4List(d.Items.Items)
 	case *lang.Resolver:
-		s.resolver = c.resolver(d)
+		if s.resolver = c.resolver(d); s.resolver != nil {
+			s.server = s.resolver.Server
+		}
 		s.failed = s.resolver == nil
-	}
-	s.failed = s.failed || len(c.diags) > errors
-	if !s.failed {
-		c.values[s.decl] = s
 	}
 }
 
@@ -90,11 +96,11 @@ func (c *checker) prefixList(items []lang.Token) ([]netip.Prefix, bool) {
 // use returns the resolved symbol of a name, nil when there is none or when it failed.
 func (c *checker) use(in space, r ref, kinds ...string) *symbol {
 	sym := c.find(in, r, kinds...)
-	if sym == nil {
-		return nil
+	if sym != nil {
+		c.resolve(sym)
 	}
-	c.resolve(sym)
-	if sym.failed {
+	if sym == nil || sym.failed {
+		c.fail()
 		return nil
 	}
 	return sym

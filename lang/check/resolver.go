@@ -105,7 +105,7 @@ func (c *checker) resolverNamed(n lang.Node) (program.Resolver, bool) {
 	if sym == nil {
 		return program.Resolver{}, false
 	}
-	return sym.resolver.Server, true
+	return sym.server, true
 }
 
 // cut reports the domain peers of a rule for no name of which any of its resolvers is believed.

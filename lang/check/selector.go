@@ -115,11 +115,10 @@ func (c *checker) condition(n *lang.Condition) (*program.Selector, int) {
 	if isReference(n) {
 		r := refOf(n.Key, n.Member)
 		r.orLabel = true
-		sym := c.find(sets, r, "workload")
+		sym := c.use(sets, r, "workload")
 		if sym == nil {
 			return nil, 0
 		}
-		c.resolve(sym)
 		return sym.selector, sym.size
 	}
 	if !c.labelKey(n.Key) {

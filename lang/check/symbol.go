@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"mpol/compiler/program"
 	"mpol/lang"
 	"mpol/lang/diag"
 )
@@ -30,12 +29,13 @@ type symbol struct {
 	// failed symbols got an error; using them is no further mistake.
 	failed   bool
 	resolved bool
-	selector *program.Selector
-	size     int // nodes of selector
-	prefixes prefixes
-	domains  []program.Domain
-	l4       []program.L4
-	resolver *Resolver
+	*meaning           // empty until it is resolved
+	resolver *Resolver // of a resolver, with its places
+	uses     uses      // of its value
+	names    []ref     // in its declaration, for cycles
+	visited  walked    // by cycles
+	last     *symbol   // what it was in the last Check, until this one ends
+	differs  bool      // it does not mean what it meant in the last Check
 }
 
 // full returns the name with its package.
@@ -78,7 +78,7 @@ func (c *checker) add(in space, kind string, name lang.Token, d lang.Decl) {
 	}
 	s := &c.spare[0]
 	c.spare = c.spare[1:]
-	*s = symbol{kind: kind, name: lang.Text(name), span: lang.SpanOf(name), decl: d, scope: c.at, space: in, failed: d.Common().Broken}
+	*s = symbol{kind: kind, name: lang.Text(name), span: lang.SpanOf(name), decl: d, scope: c.at, space: in, failed: d.Common().Broken, meaning: c.nothing}
 	names := c.at.pkg.names[in]
 	if old, ok := names[s.name]; ok {
 		c.errorAt(diag.DuplicateName, s.span, fmt.Sprintf("%s `%s` is declared twice", kind, s.name), "choose another name",
@@ -87,6 +87,15 @@ func (c *checker) add(in space, kind string, name lang.Token, d lang.Decl) {
 	}
 	names[s.name] = s
 	c.symbols = append(c.symbols, s)
+	if in >= policies {
+		return // what they are is remembered of their files
+	}
+	s.last = c.memory.symbol(lookup{c.at.pkg.name, in, s.name})
+	if s.last != nil && s.last.decl == d {
+		s.names = s.last.names
+	} else {
+		s.names = references(d)
+	}
 }
 
 // find returns the symbol of a name when it is of the kind wanted, and reports why not otherwise.
@@ -95,9 +104,10 @@ func (c *checker) find(in space, r ref, kinds ...string) *symbol {
 	if home == nil {
 		return nil
 	}
-	s := home.names[in][r.name]
+	s := c.lookUp(home, in, r.name)
 	if s == nil {
 		s = c.elsewhere(home, in, r.name)
+		c.loose()
 	}
 	if s != nil && slices.Contains(kinds, s.kind) {
 		return s
@@ -184,14 +194,13 @@ func (c *checker) unknown(span diag.Span, kind, text string, names []string, ins
 // cycles reports every cycle among names once, at its first member, and marks what cannot be
 // resolved.
 func (c *checker) cycles() {
-	state := map[*symbol]int{}
 	var stack []*symbol
 	var visit func(*symbol)
 	visit = func(s *symbol) {
 		switch {
-		case state[s] == 2:
+		case s.visited == left:
 			return
-		case state[s] == 1:
+		case s.visited == entered:
 			c.cycle(stack[slices.Index(stack, s):])
 			return
 		case len(stack) >= maxChain:
@@ -199,9 +208,9 @@ func (c *checker) cycles() {
 			s.failed = true
 			return
 		}
-		state[s] = 1
+		s.visited = entered
 		stack = append(stack, s)
-		for _, r := range references(s.decl) {
+		for _, r := range s.names {
 			home := s.scope.pkg
 			if r.pkg != "" {
 				home = c.byName[r.pkg]
@@ -215,12 +224,20 @@ func (c *checker) cycles() {
 			}
 		}
 		stack = stack[:len(stack)-1]
-		state[s] = 2
+		s.visited = left
 	}
 	for _, s := range c.symbols {
 		visit(s)
 	}
 }
+
+// walked is how far cycles is with a symbol.
+type walked int8
+
+const (
+	entered walked = iota + 1
+	left
+)
 
 func (c *checker) cycle(members []*symbol) {
 	first := slices.MinFunc(members, func(a, b *symbol) int {

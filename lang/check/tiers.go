@@ -121,6 +121,7 @@ func (c *checker) tierOf(d *lang.Policy) (int, bool) {
 		return i, !c.tiers[i].broken
 	}
 	if c.mayHave(name, "tier") {
+		c.loose()
 		return 0, false
 	}
 	var names []string
