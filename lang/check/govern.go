@@ -11,9 +11,9 @@ import (
 	"mpol/lang/diag"
 )
 
-// maxUnion bounds the selectors whose union oneDirection compares with a subject; beyond it the
-// subject counts as covered, since a warning must not be a guess.
-const maxUnion = 200
+// maxUnions bounds the size of all unions of selectors that oneDirection compares subjects with; beyond it
+// a subject counts as covered, since a warning must not be a guess.
+const maxUnions = 1 << 24
 
 // governs reports whether a policy governs its subject in a direction.
 func (c *checker) governs(p *Policy, b *Block) bool {
@@ -27,6 +27,9 @@ func (c *checker) governs(p *Policy, b *Block) bool {
 type governed struct {
 	texts     map[string]bool
 	selectors []*program.Selector
+	index     labelIndex[*program.Selector] // of selectors, once it is asked
+	indexed   bool
+	compared  int // the size of the unions so far
 }
 
 // oneDirection warns of a subject that is governed in one direction only, at the first policy that
@@ -101,15 +104,26 @@ func (g *governed) covers(s program.Subject, text string) bool {
 	if g.texts[text] || g.texts["workloads"] && !s.Host {
 		return true
 	}
-	if s.Host || len(g.selectors) == 0 {
+	if s.Host {
 		return false
 	}
-	if len(g.selectors) > maxUnion {
+	subject := &program.Selector{Op: program.OpAnd}
+	if s.Selector != nil {
+		subject = s.Selector
+	}
+	if !g.indexed {
+		for _, one := range g.selectors {
+			g.index.add(one, one)
+		}
+		g.indexed = true
+	}
+	union := &program.Selector{Op: program.OpOr}
+	g.index.each(subject, func(list []*program.Selector) { union.Args = append(union.Args, list...) })
+	left := &program.Selector{Op: program.OpAnd, Args: []*program.Selector{subject, not(union)}}
+	size := nodes(left)
+	if g.compared += size; g.compared > maxUnions {
 		return true
 	}
-	left := &program.Selector{Op: program.OpAnd, Args: []*program.Selector{not(&program.Selector{Op: program.OpOr, Args: g.selectors})}}
-	if s.Selector != nil {
-		left.Args = append(left.Args, s.Selector)
-	}
-	return !satisfiable(left, nodes(left))
+	labels, ok := model(left, size)
+	return !ok || meets(left, labels) != yes // without an example it gave up
 }
