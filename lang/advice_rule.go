@@ -123,6 +123,10 @@ func (p *parser) adviceRule(i int, want string) string {
 		return fmt.Sprintf("write %s %s", t.Value, p.prev(i).Value)
 	case want == "" && (t.Value == "from" || t.Value == "to") && IsL4(p.prev(i)):
 		return "a rule names the other end alone: its policy says for whom it is"
+	case t.Value == "not" && next.Value == "allow":
+		return "write deny for not allow"
+	case t.Value == "not" && next.Value == "deny":
+		return "write allow for not deny"
 	case want == "a rule" && t.Value == "reject":
 		return fmt.Sprintf("write deny %s ... reject", next.Value)
 	case t.Value == "default" && (want == "" || want == aBlock || want == "a rule"):

@@ -149,7 +149,7 @@ func (p *parser) expected(i int, want, help string) {
 	want = p.items(i, want)
 	span := SpanOf(t)
 	found := fmt.Sprintf("found `%s`", t.Value)
-	if t.Type == lexer.EOF || want != "" && !beginsLine(want) && i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line && !p.misspelt(i, want) {
+	if t.Type == lexer.EOF || want != "" && !beginsLine(want) && i > 0 && p.toks[i-1].Pos.Line < t.Pos.Line && !p.misspelt(i, want) && !p.negated(i) {
 		found = "the line ends"
 		if t.Type == lexer.EOF {
 			found = "the file ends"

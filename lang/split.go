@@ -258,7 +258,7 @@ func (p *parser) beginsRule(i, _ int) bool {
 		return false // a label behind the word that it stands before
 	case p.toks[i].Type == tokenLabel: // but for tcp:443, where a port is wanted
 		return p.firstOnLine(i) || prev.Value != "on" && prev.Value != "," || !isProtocol(Text(p.toks[i]))
-	case prev.Type == tokenLabel || prev.Value == "audit":
+	case prev.Type == tokenLabel || prev.Value == "audit" || p.negated(i-1):
 		return false
 	case prev.Value == "default":
 		return false // which no policy has
@@ -267,11 +267,16 @@ func (p *parser) beginsRule(i, _ int) bool {
 	case isAction(p.toks[i].Value) && (prev.Value == "from" || prev.Value == "to") && !p.firstOnLine(i):
 		return false // a peer that is none
 	}
-	return p.foreignRule(i) || slices.Contains([]string{"allow", "deny", "pass", "audit", "resolve"}, p.toks[i].Value)
+	return p.foreignRule(i) || p.negated(i) || slices.Contains([]string{"allow", "deny", "pass", "audit", "resolve"}, p.toks[i].Value)
 }
 
 // isAction reports whether a word says what a rule does.
 func isAction(word string) bool { return word == "allow" || word == "deny" || word == "pass" }
+
+// negated reports whether token i is a not at the beginning of a line, before an action.
+func (p *parser) negated(i int) bool {
+	return i >= 0 && p.toks[i].Value == "not" && isAction(p.next(i).Value) && p.firstOnLine(i)
+}
 
 // foreignRule reports whether a rule begins at i with a word that other languages have in place of allow or
 // deny.

@@ -99,9 +99,9 @@ func (p *parser) beginsLine(i, depth int) bool {
 	}
 	switch p.toks[i].Value {
 	case "given", "allow", "deny":
-		return prev.Value != "@" && prev.Value != "." && !p.late(i)
+		return prev.Value != "@" && prev.Value != "." && !p.late(i) && !p.negated(i-1)
 	}
-	return p.firstOnLine(i) && (p.next(i).Value == "->" && !p.goesOn(i-1) || p.late(i+1))
+	return p.negated(i) || p.firstOnLine(i) && (p.next(i).Value == "->" && !p.goesOn(i-1) || p.late(i+1))
 }
 
 // late reports whether token i, the first word of a line of a test, stands behind the name that follows it.
