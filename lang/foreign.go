@@ -31,12 +31,23 @@ func (s *scanner) foreign(rest string) (n int, help string) {
 		return n, "strings stand in double quotes"
 	case rest[0] == '&':
 		return len(line) - len(strings.TrimLeft(line, "&")), "write and"
+	case rest[0] == '|' && strings.ToUpper(s.last().Value) == s.last().Value && s.last().Type == tokenIdent:
+		return n, "write a comma between methods"
 	case rest[0] == '|':
 		return len(line) - len(strings.TrimLeft(line, "|")), "write or"
 	case rest[0] == '!':
 		return n, "write not"
 	case rest[0] == '/':
 		return s.slash(line)
+	case strings.HasPrefix(rest, "*.") || strings.HasPrefix(rest, "**."):
+		n = strings.IndexAny(line+" ", " \t,\"{}()")
+		return n, fmt.Sprintf("quote it: %q", line[:n])
+	case strings.HasPrefix(rest, "<-"):
+		return len("<-"), "the end that opens the flow stands first: write ->"
+	case rest[0] == '-' && s.last().Value == "order":
+		return n, "an order is a number from 0 on"
+	case rest[0] == '-' && s.last().Type == tokenAddress && !s.sticks(s.last()):
+		return n, "write except for -"
 	case rest[0] == '*' && s.last().Value == "for":
 		return n, "write workloads"
 	case rest[0] == '*' && s.last().Type == tokenL4 && s.sticks(s.last()):
@@ -80,6 +91,9 @@ func (s *scanner) slash(line string) (n int, help string) {
 	case before == "":
 		return n, fmt.Sprintf("quote it: %q", text)
 	default:
+		if strings.HasPrefix(before, "http") && span(text[1:], "0123456789") == len(text)-1 {
+			return n, "write tcp" + text
+		}
 		if near := diag.Nearest(strings.ToLower(before), []string{"tcp", "udp", "sctp", "icmp", "icmpv6", "ip"}); near != "" {
 			return n, "write " + near + text
 		}

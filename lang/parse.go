@@ -61,6 +61,7 @@ func (p *parser) file(f *File) {
 		p.errorAt(diag.EmptyFile, eof, "the file declares nothing", "begin with package NAME")
 		return
 	}
+	p.colons()
 	starts := p.declStarts()
 	if p.rightBrackets(starts) {
 		starts = p.declStarts()

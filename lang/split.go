@@ -39,7 +39,8 @@ func (p *parser) headless(i int, first *lexer.Token) bool {
 	if next.Type == tokenIdent { // no two names stand side by side
 		return p.next(i+1).Value != "."
 	}
-	return first != nil && t.Pos.Column <= first.Pos.Column && !p.goesOn(i-1) && (p.likeName(i) || p.misspelt(i, "a declaration"))
+	return first != nil && t.Pos.Column <= first.Pos.Column && !p.goesOn(i-1) &&
+		(p.likeName(i) || p.misspelt(i, "a declaration") || next.Value == "(" && IsString(p.next(i+1)))
 }
 
 // goesOn reports whether more has to follow token i, so that what stands on the next line belongs to it.
@@ -264,6 +265,8 @@ func (p *parser) beginsRule(i, _ int) bool {
 		return false // which no policy has
 	case p.toks[i].Value == "audit" && isAction(prev.Value):
 		return false // a misplaced mark
+	case isAction(p.toks[i].Value) && p.behindPeers(i):
+		return false // an action behind the peers
 	case isAction(p.toks[i].Value) && (prev.Value == "from" || prev.Value == "to") && !p.firstOnLine(i):
 		return false // a peer that is none
 	}
@@ -276,6 +279,20 @@ func isAction(word string) bool { return word == "allow" || word == "deny" || wo
 // negated reports whether token i is a not at the beginning of a line, before an action.
 func (p *parser) negated(i int) bool {
 	return i >= 0 && p.toks[i].Value == "not" && isAction(p.next(i).Value) && p.firstOnLine(i)
+}
+
+// behindPeers reports whether an action at token i stands behind a label and its peers.
+func (p *parser) behindPeers(i int) bool {
+	line := p.toks[i].Pos.Line
+	for j := i - 1; j > 0 && p.toks[j].Pos.Line == line; j-- {
+		switch t := p.toks[j]; {
+		case t.Value == "from" || t.Value == "to":
+			return p.toks[j-1].Type == tokenLabel
+		case t.Type == tokenLabel, t.Value == "on", t.Value == "{", t.Value == "}", isAction(t.Value):
+			return false
+		}
+	}
+	return false
 }
 
 // foreignRule reports whether a rule begins at i with a word that other languages have in place of allow or

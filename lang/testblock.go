@@ -101,7 +101,13 @@ func (p *parser) beginsLine(i, depth int) bool {
 	case "given", "allow", "deny":
 		return prev.Value != "@" && prev.Value != "." && !p.late(i) && !p.negated(i-1)
 	}
-	return p.negated(i) || p.firstOnLine(i) && (p.next(i).Value == "->" && !p.goesOn(i-1) || p.late(i+1))
+	return p.negated(i) || p.firstOnLine(i) && (p.next(i).Value == "->" && !p.goesOn(i-1) || p.late(i+1) || p.otherAction(i))
+}
+
+// otherAction reports whether token i is a word before the ends of a line, where allow or deny belongs.
+func (p *parser) otherAction(i int) bool {
+	t := p.toks[i]
+	return (t.Type == tokenIdent || t.Type == tokenKeyword) && IsName(p.next(i)) && p.next(i+1).Value == "->" && !p.goesOn(i-1)
 }
 
 // late reports whether token i, the first word of a line of a test, stands behind the name that follows it.

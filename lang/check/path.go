@@ -78,7 +78,7 @@ func parsePath(text string) (p program.PathPattern, fault, help string) {
 	p.Text = text
 	rest, ok := strings.CutPrefix(text, "/")
 	if !ok {
-		return p, "it does not begin with /", "write /" + text
+		return p, "it does not begin with /", fmt.Sprintf("write %q", "/"+text)
 	}
 	if rest == "" {
 		return p, "", ""
@@ -96,7 +96,7 @@ func parsePath(text string) (p program.PathPattern, fault, help string) {
 		}
 		seg, fault, help := parseSegment(s)
 		if judged, ok := strings.CutPrefix(help, "write "); ok {
-			help = "write /" + strings.Join(slices.Concat(segments[:i], []string{judged}, segments[i+1:]), "/")
+			help = fmt.Sprintf("write %q", "/"+strings.Join(slices.Concat(segments[:i], []string{judged}, segments[i+1:]), "/"))
 		}
 		if fault != "" {
 			return p, fault, help

@@ -309,6 +309,9 @@ func (c *checker) by(n *lang.RuleName) string {
 			for r := range c.rules {
 				names = append(names, strings.TrimPrefix(r, c.at.pkg.name+"."))
 			}
+			for t := range c.tierAt {
+				names = append(names, t+".default")
+			}
 		}
 		c.unknown(n.Span(), "rule", name, names, "name a rule as policy.rule, or a default as app.default")
 	}
