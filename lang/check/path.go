@@ -29,7 +29,24 @@ func (c *checker) pathPattern(t lang.Token, isRegexp bool) (program.PathPattern,
 		c.errorAt(diag.BadPath, lang.SpanOf(t), fmt.Sprintf("%s is no path pattern: %s", t.Value, fault), help)
 		return program.PathPattern{}, false
 	}
+	c.colonPath(t)
 	return p, true
+}
+
+// colonPath warns of segments that look like the parameters of other languages.
+func (c *checker) colonPath(t lang.Token) {
+	found := ""
+	segments := strings.Split(lang.Text(t), "/")
+	for i, s := range segments {
+		if name, ok := strings.CutPrefix(s, ":"); ok && lang.IsIdentifier(name) {
+			found = s
+			segments[i] = "{" + name + "}"
+		}
+	}
+	if found != "" {
+		c.warnAt(diag.ColonPath, lang.SpanOf(t), fmt.Sprintf("a segment such as `%s` stands for itself: it is no parameter", found),
+			fmt.Sprintf("write %q", strings.Join(segments, "/")))
+	}
 }
 
 // regexpFault says why an expression is no RE2, or why no path, which begins with /, can match it.

@@ -95,6 +95,7 @@ const (
 	BadDNSType Code = "bad-dns-type" // no type of DNS records
 	DNSDomain  Code = "dns-domain"   // a dns part with a domain peer
 	L7Widened  Code = "l7-widened"   // warning: an allow without an L7 part beside one with it
+	ColonPath  Code = "colon-path"   // warning: a segment of a path that begins with a colon
 )
 
 // The codes of what is allowed to stand and is probably not meant: warnings.
@@ -122,7 +123,7 @@ func Codes() []Code {
 		BroadDomain, BadPath, BadMethod, OneFamily, L7Mixed,
 		BuiltinName, TierOrder, PassTier, NoneTier, PassL7, PassDomain, AuditL7,
 		SameSubject, PrivatePeer, PrivateList, ResolveBlock, ResolverCut, ResolverDenied, DenyReachable, WideDomain, QuotedName,
-		PinnedPeer, BadHeader, BadUpgrade, BadGRPC, BadDNSType, DNSDomain, L7Widened,
+		PinnedPeer, BadHeader, BadUpgrade, BadGRPC, BadDNSType, DNSDomain, L7Widened, ColonPath,
 		OneDirection, DenyAll, ICMPFamily, Metadata, Unmet,
 		BadEnd, SelfFlow,
 	}
