@@ -102,7 +102,7 @@ type Block struct {
 
 // Rule is one rule. Label is empty for a rule without a name.
 type Rule struct {
-	Label       string         `json:"label,omitempty"`
+	Label       string         `json:"label"`
 	Doc         string         `json:"doc,omitempty"`
 	Annotations []Annotation   `json:"annotations"`
 	Action      program.Action `json:"action"`
