@@ -25,6 +25,8 @@ type policies struct {
 	texts  // of the files and of the guardrails
 	module *check.Module
 	list   diag.List
+	// reread says of other texts of the files what was asked of these; nil where nobody reads again.
+	reread func(files []source.File) (*check.Module, diag.List, error)
 }
 
 // load reads the files at paths and looks at none of them.
@@ -69,7 +71,8 @@ func (q *reading) read(ctx context.Context, s streams, paths []string) (*policie
 		set.texts[r.File] = []byte(r.Text)
 	}
 	opt.Guard = guard.Options{Guardrails: rails}
-	set.module, set.list, err = q.again.Read(ctx, set.files, opt)
+	set.reread = func(files []source.File) (*check.Module, diag.List, error) { return q.again.Read(ctx, files, opt) }
+	set.module, set.list, err = set.reread(set.files)
 	return set, err
 }
 

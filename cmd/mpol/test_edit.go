@@ -6,10 +6,7 @@ import (
 	"slices"
 
 	"mpol/compiler/policytest"
-	"mpol/internal/source"
-	"mpol/lang"
 	"mpol/lang/check"
-	"mpol/lang/diag"
 )
 
 // What is tried for a run: lines that failed, and edits of each.
@@ -68,27 +65,18 @@ func (set *policies) mends(r *policytest.Report, e policytest.Edit, b, i int) bo
 	return true
 }
 
-// edited returns the module with an edit made, nil if it has errors or warnings that were not there.
+// edited returns the module with an edit made, nil if it has errors or warnings that were not there, those
+// of guardrails included.
 func (set *policies) edited(e policytest.Edit) *check.Module {
-	var trees []*lang.File
-	var list diag.List
-	for _, f := range set.files {
-		tree, found := lang.Parse(f.Name, applied(f, e))
-		trees, list = append(trees, tree), append(list, found...)
+	files := slices.Clone(set.files)
+	for i, f := range files {
+		if f.Name == e.Span.File && e.Span.End.Offset <= len(f.Text) {
+			files[i].Text = slices.Concat(f.Text[:e.Span.Start.Offset], []byte(e.Text), f.Text[e.Span.End.Offset:])
+		}
 	}
-	m, found := check.Check(trees, check.Options{})
-	list = append(list, found...)
-	warnings := slices.DeleteFunc(slices.Clone(set.list), func(d diag.Diagnostic) bool { return d.Severity == diag.Error })
-	if list.HasErrors() || len(list) > len(warnings) {
+	m, list, err := set.reread(files)
+	if err != nil || len(list) > len(set.list) {
 		return nil
 	}
 	return m
-}
-
-// applied returns the text of a file with an edit made.
-func applied(f source.File, e policytest.Edit) []byte {
-	if f.Name != e.Span.File || e.Span.End.Offset > len(f.Text) {
-		return f.Text
-	}
-	return slices.Concat(f.Text[:e.Span.Start.Offset], []byte(e.Text), f.Text[e.Span.End.Offset:])
 }

@@ -136,7 +136,7 @@ func (d drawing) edit(lines []string) []string {
 // TestMemoryNames: whatever is edited where names stand behind each other, mistakes and what mends them
 // included, a Check with memory gives what one without gives.
 func TestMemoryNames(t *testing.T) {
-	memoryNames(t, 1, 1500)
+	memoryNames(t, 1, 1000)
 }
 
 func memoryNames(t *testing.T, seed uint64, edits int) {
