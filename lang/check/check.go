@@ -36,7 +36,7 @@ func check(files []*lang.File, opt Options, memory *Memory) (*Module, diag.List)
 	memory.begin(files, opt)
 	c := newChecker(files, opt, memory)
 	m := c.module()
-	memory.end(c)
+	memory.end(c, m)
 	names := make([]string, len(files))
 	broken := false
 	for i, f := range files {
@@ -100,7 +100,7 @@ func (c *checker) warnAt(code diag.Code, span diag.Span, summary, help string, r
 func (c *checker) module() *Module {
 	m := &Module{
 		Files: []string{}, Packages: []Package{}, TierPlaces: []TierPlace{}, Resolvers: []*Resolver{},
-		Policies: []*Policy{}, Tests: []*Test{}, Proofs: []*Proof{},
+		Policies: make([]*Policy, 0, c.memory.policies), Tests: []*Test{}, Proofs: []*Proof{},
 	}
 	for i, f := range c.files {
 		c.order[f.Name] = i
@@ -118,6 +118,7 @@ func (c *checker) module() *Module {
 	c.resolveTiers(m)
 	c.resolveAll()
 	m.Default = c.defaultOf()
+	c.placed = make([]*placed, 0, c.memory.rules)
 	for _, f := range c.files {
 		c.at = c.scopes[f]
 		if f.Package != nil {

@@ -38,6 +38,9 @@ func (c *checker) oneDirection(m *Module) {
 	if slices.ContainsFunc(m.Policies, func(p *Policy) bool { return !p.known }) || c.mayHavePolicies() {
 		return
 	}
+	if !slices.ContainsFunc(m.Policies, oneSided) {
+		return
+	}
 	var in [2]governed
 	for dir := range in {
 		in[dir].texts = map[string]bool{}
@@ -55,7 +58,7 @@ func (c *checker) oneDirection(m *Module) {
 	}
 	warned := map[string]bool{}
 	for _, p := range m.Policies {
-		if p.may[program.Egress] == p.may[program.Ingress] {
+		if !oneSided(p) {
 			continue
 		}
 		text := c.subjectText(p.Subject)
@@ -70,6 +73,9 @@ func (c *checker) oneDirection(m *Module) {
 		}
 	}
 }
+
+// oneSided reports whether a policy may govern one direction alone.
+func oneSided(p *Policy) bool { return p.may[program.Egress] != p.may[program.Ingress] }
 
 // mayHavePolicies reports whether a policy was not read.
 func (c *checker) mayHavePolicies() bool {

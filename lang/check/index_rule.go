@@ -115,6 +115,9 @@ func (x *ruleIndex) findSurely(c *checker, r *placed) *placed {
 }
 
 func (x *ruleIndex) search(c *checker, r *placed, tier int, byAddress bool, meets func(a, b *placed) bool) *placed {
+	if !x.mayMeet(r) {
+		return nil
+	}
 	c.know(r)
 	s := search{meets: func(o *placed) bool { return o.policy.Tier <= tier && meets(r, o) }}
 	for _, at := range x.cells(r) {

@@ -25,6 +25,8 @@ type Memory struct {
 	files       map[*lang.File]*kept
 	subjects    map[pair]bool
 	texts       map[*program.Selector]string
+	policies    int // how many there were in the last Check
+	rules       int // how many of them had no error
 	run         int // how many Checks there were, with this one
 }
 
@@ -102,11 +104,8 @@ func (m *Memory) reorder(files []*lang.File) {
 }
 
 // end notes what a Check has found out.
-func (m *Memory) end(c *checker) {
-	for _, s := range c.symbols {
-		s.last = nil
-	}
-	m.packages = c.byName
+func (m *Memory) end(c *checker, module *Module) {
+	m.packages, m.policies, m.rules = c.byName, len(module.Policies), len(c.placed)
 }
 
 // symbol returns what a name was in the last Check, nil if it was none.

@@ -133,6 +133,22 @@ func (d drawing) edit(lines []string) []string {
 	return next
 }
 
+// TestMemoryCycle: a name that comes into a cycle means nothing any more, to who asks what it was, too.
+func TestMemoryCycle(t *testing.T) {
+	var memory check.Memory
+	first, _ := lang.Parse("a.mpol", []byte("package a\ndefault deny\nworkload one = two\n"))
+	asks, _ := lang.Parse("c.mpol", []byte("package a\ntest \"t\" { deny one -> 192.0.2.1 on tcp/1 }\n"))
+	for _, two := range []string{`app = "x"`, "one", `app = "y"`} {
+		second, _ := lang.Parse("b.mpol", []byte("package a\nworkload two = "+two+"\n"))
+		files := []*lang.File{first, second, asks}
+		_, got := memory.Check(files, check.Options{})
+		_, want := check.Check(files, check.Options{})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("two = %s: diagnostics (-want +got):\n%s", two, diff)
+		}
+	}
+}
+
 // TestMemoryNames: whatever is edited where names stand behind each other, mistakes and what mends them
 // included, a Check with memory gives what one without gives.
 func TestMemoryNames(t *testing.T) {

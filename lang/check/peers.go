@@ -75,11 +75,11 @@ func (c *checker) note(out *peerList, n *lang.Peer, ps []program.Peer, except bo
 		t.selector = ps[0].Selector
 	}
 	if n.Item != nil && lang.IsName(*n.Item) {
-		r := refOf(*n.Item, n.Member)
-		if home := c.byName[r.pkg]; r.pkg == "" || home != nil {
-			if home == nil {
-				home = c.at.pkg
-			}
+		r, home := refOf(*n.Item, n.Member), c.at.pkg
+		if r.pkg != "" {
+			home = c.byName[r.pkg]
+		}
+		if home != nil {
 			if s := c.lookUp(home, sets, r.name); s != nil {
 				t.Name, t.Kind = s.full(), s.kind
 			}

@@ -22,13 +22,12 @@ func (c *checker) resolveAll() {
 
 // resolve gives s its value once. The names that it uses are no cycle: see cycles.
 func (c *checker) resolve(s *symbol) {
-	if s.resolved || s.failed || s.space >= policies {
+	if s.resolved || s.failed {
 		return
 	}
 	s.resolved = true
-	last := s.last
-	if last != nil && last.decl == s.decl && !last.failed && !last.uses.loose && c.hold(last.uses) {
-		s.meaning, s.resolver, s.uses = last.meaning, last.resolver, last.uses
+	if s.same && s.last != nil && !s.uses.loose && c.hold(s.uses) {
+		s.meaning = s.last
 		return
 	}
 	defer func(at *scope) { c.at = at }(c.at)
@@ -37,7 +36,7 @@ func (c *checker) resolve(s *symbol) {
 	s.meaning = new(meaning)
 	s.uses = c.gather(func() { c.value(s) })
 	s.failed = s.failed || s.uses.failed || len(c.diags) > errors
-	s.differs = c.compare(s, last)
+	s.differs = s.compare()
 }
 
 // value sets what s stands for.

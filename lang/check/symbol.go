@@ -34,8 +34,9 @@ type symbol struct {
 	uses     uses      // of its value
 	names    []ref     // in its declaration, for cycles
 	visited  walked    // by cycles
-	last     *symbol   // what it was in the last Check, until this one ends
-	differs  bool      // it does not mean what it meant in the last Check
+	last     *meaning  // what it meant in the last Check, nil for nothing
+	same     bool      // it is declared by the very same tree as then
+	differs  bool      // it does not mean what it meant then
 }
 
 // full returns the name with its package.
@@ -73,29 +74,38 @@ func (c *checker) add(in space, kind string, name lang.Token, d lang.Decl) {
 	if name.Value == "" {
 		return
 	}
+	text, names := lang.Text(name), c.at.pkg.names[in]
+	if old, ok := names[text]; ok {
+		c.errorAt(diag.DuplicateName, lang.SpanOf(name), fmt.Sprintf("%s `%s` is declared twice", kind, text), "choose another name",
+			diag.Related{Span: old.span, Summary: "the first " + old.kind})
+		return
+	}
+	s := c.memory.symbol(lookup{c.at.pkg.name, in, text})
+	var last *meaning
+	if s != nil && !s.failed {
+		last = s.meaning
+	}
+	if s != nil && s.decl == d {
+		s.same, s.resolved, s.differs, s.visited, s.meaning = true, false, false, 0, c.nothing
+	} else {
+		s = c.newSymbol()
+		*s = symbol{kind: kind, name: text, span: lang.SpanOf(name), decl: d, space: in, meaning: c.nothing, names: references(d)}
+	}
+	s.scope, s.failed, s.last = c.at, d.Common().Broken, last
+	names[text] = s
+	if in < policies { // what the others are is remembered of their files
+		c.symbols = append(c.symbols, s)
+	}
+}
+
+// newSymbol returns room for one.
+func (c *checker) newSymbol() *symbol {
 	if len(c.spare) == 0 {
 		c.spare = make([]symbol, symbolBlock)
 	}
 	s := &c.spare[0]
 	c.spare = c.spare[1:]
-	*s = symbol{kind: kind, name: lang.Text(name), span: lang.SpanOf(name), decl: d, scope: c.at, space: in, failed: d.Common().Broken, meaning: c.nothing}
-	names := c.at.pkg.names[in]
-	if old, ok := names[s.name]; ok {
-		c.errorAt(diag.DuplicateName, s.span, fmt.Sprintf("%s `%s` is declared twice", kind, s.name), "choose another name",
-			diag.Related{Span: old.span, Summary: "the first " + old.kind})
-		return
-	}
-	names[s.name] = s
-	c.symbols = append(c.symbols, s)
-	if in >= policies {
-		return // what they are is remembered of their files
-	}
-	s.last = c.memory.symbol(lookup{c.at.pkg.name, in, s.name})
-	if s.last != nil && s.last.decl == d {
-		s.names = s.last.names
-	} else {
-		s.names = references(d)
-	}
+	return s
 }
 
 // find returns the symbol of a name when it is of the kind wanted, and reports why not otherwise.

@@ -87,10 +87,10 @@ func (c *checker) hold(u uses) bool {
 
 // compare reports whether a symbol that has been resolved means something else than in the last Check,
 // whose meaning it takes over otherwise: what is compared by identity stays the same.
-func (c *checker) compare(s, last *symbol) (differs bool) {
-	if last == nil || s.meaning != last.meaning && !reflect.DeepEqual(s.meaning, last.meaning) {
+func (s *symbol) compare() (differs bool) {
+	if s.last == nil || !reflect.DeepEqual(s.meaning, s.last) {
 		return true
 	}
-	s.meaning = last.meaning
+	s.meaning = s.last
 	return false
 }
