@@ -149,6 +149,21 @@ func TestMemoryCycle(t *testing.T) {
 	}
 }
 
+// TestMemoryHomeless: what is checked while another file has no package is remembered as it is with one.
+func TestMemoryHomeless(t *testing.T) {
+	var memory check.Memory
+	other, _ := lang.Parse("b.mpol", []byte("package b\ndefault deny\nworkload web = app = \"web\"\n"+
+		"policy web for web { ingress { a: allow from any except web on any } egress none }\n"))
+	for _, text := range []string{"packag a\ncidrs lab = 10.0.0.1\n", "package a\ncidrs lab = 10.0.0.1\n"} {
+		file, _ := lang.Parse("a.mpol", []byte(text))
+		got, _ := memory.Check([]*lang.File{file, other}, check.Options{})
+		want, _ := check.Check([]*lang.File{file, other}, check.Options{})
+		if diff := cmp.Diff(whole(t, want), whole(t, got)); diff != "" {
+			t.Errorf("%q: module (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
 // TestMemoryNames: whatever is edited where names stand behind each other, mistakes and what mends them
 // included, a Check with memory gives what one without gives.
 func TestMemoryNames(t *testing.T) {

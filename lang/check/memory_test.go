@@ -86,7 +86,6 @@ func TestMemory(t *testing.T) {
 	edit("net.mpol", "service plain =", "service plain = tcp/80")
 	// A name that another package may have, and an import that the first of two names reports.
 	edit("net.mpol", "package net", "packag net")
-	edit("more.mpol", "world on any", "world on tcp/any")
 	edit("net.mpol", "packag net", "package other")
 	edit("net.mpol", "package other", "package net")
 	edit("more.mpol", "package shop", "package shop\ncidrs mine = net.corp\ncidrs both = net.corp")
