@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 )
 
@@ -36,6 +37,7 @@ func measure(ctx context.Context, all []*comparison, rounds int) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
+				runtime.GC() // what the other side left is not this one's
 				if err := s.round(len(c.metrics)); err != nil {
 					return fmt.Errorf("%s, %s: %w", c.metrics[0].what, s.name, err)
 				}
