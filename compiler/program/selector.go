@@ -61,8 +61,19 @@ type Workload struct {
 // Local reports whether w runs on this node and is therefore enforced here.
 func (w *Workload) Local() bool { return w.Interface != "" || w.Cgroup != "" }
 
+// fewLabels are found sooner one by one.
+const fewLabels = 8
+
 // Label returns the value of a label and whether w has it.
 func (w *Workload) Label(key string) (string, bool) {
+	if len(w.Labels) <= fewLabels {
+		for i := range w.Labels {
+			if w.Labels[i].Key == key {
+				return w.Labels[i].Value, true
+			}
+		}
+		return "", false
+	}
 	i, ok := slices.BinarySearchFunc(w.Labels, key, func(l Label, k string) int {
 		switch {
 		case l.Key < k:

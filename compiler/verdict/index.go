@@ -64,7 +64,7 @@ func (s *search) cut(proto uint8, port uint16) []step {
 		var rules []say
 		for _, r := range steps[i].rules {
 			r.covers = covers(r.L4, proto, port)
-			if r.covers || hasDomain(r.Peers) { // a domain is asked for at other ports too
+			if r.covers || hasDomain(r.Peers) && asked(r.Resolvers, proto, port) {
 				rules = append(rules, r)
 			}
 		}
@@ -73,11 +73,30 @@ func (s *search) cut(proto uint8, port uint16) []step {
 	return steps
 }
 
+// asked reports whether a question to one of some resolvers may go to a port.
+func asked(resolvers []program.Resolver, proto uint8, port uint16) bool {
+	return slices.ContainsFunc(resolvers, func(s program.Resolver) bool { return covers(askedAt(s), proto, port) })
+}
+
+// askedAt returns the ports of a resolver.
+func askedAt(s program.Resolver) []program.L4 {
+	if s.Node {
+		return []program.L4{
+			{Proto: program.ProtoUDP, First: portDNS, Last: portDNS}, {Proto: program.ProtoTCP, First: portDNS, Last: portDNS},
+		}
+	}
+	return s.L4
+}
+
 // setCuts finds the ports at which what rules say may change.
 func (s *search) setCuts() {
 	for _, st := range s.steps {
 		for _, r := range st.rules {
-			for _, l := range r.L4 {
+			ports := slices.Clone(r.L4)
+			for _, resolver := range r.Resolvers {
+				ports = append(ports, askedAt(resolver)...)
+			}
+			for _, l := range ports {
 				if !l.Any {
 					s.cuts = append(s.cuts, portKey(l.Proto, l.First), portKey(l.Proto, l.Last)+1)
 				}
