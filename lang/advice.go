@@ -82,7 +82,7 @@ func (p *parser) advice(i int, want string, ends bool) string {
 		return "write " + lower
 	}
 	for _, part := range []func(int, string) string{
-		p.adviceHabit, p.adviceL4, p.advicePeer, p.adviceRule, p.adviceRequest, p.adviceSelector, p.adviceList, p.adviceTest,
+		p.adviceHabit, p.adviceHabitL7, p.adviceHabitTest, p.adviceL4, p.advicePeer, p.adviceRule, p.adviceRequest, p.adviceSelector, p.adviceList, p.adviceTest,
 	} {
 		if help := part(i, want); help != "" {
 			return help

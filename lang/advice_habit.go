@@ -43,7 +43,7 @@ func (p *parser) colonWord(i int) bool {
 	return false
 }
 
-// adviceHabit speaks of what stands almost right.
+// adviceHabit speaks of what stands almost right in declarations and rules.
 func (p *parser) adviceHabit(i int, want string) string {
 	t, prev, next := p.toks[i], p.prev(i), p.next(i)
 	switch {
@@ -57,8 +57,24 @@ func (p *parser) adviceHabit(i int, want string) string {
 		return "write order " + next.Value
 	case t.Value == "in" && prev.Value == "audit" && want == "`{`":
 		return fmt.Sprintf("write in %s audit", next.Value)
-	case t.Value == "type" && p.next(i).Type == tokenIdent && strings.Contains(want, "`}`"):
-		return "write types"
+	case want == "`on`" && (t.Value == "to" || t.Value == "from") && IsL4(next):
+		return "write on " + next.Value
+	case (want == "" || want == "a declaration") && next.Value == "(" && p.firstOnLine(i):
+		return fmt.Sprintf(`write @%s("...")`, t.Value)
+	case p.isWord(t.Value) && isAction(prev.Value):
+		return fmt.Sprintf("write %s %s", prev.Value, next.Value)
+	case strings.HasPrefix(want, "a workload, `workloads`") && IsAddress(t):
+		return "a policy governs workloads or the host: addresses are peers"
+	case want == aRuleWord && (t.Value == "from" || t.Value == "to") && p.lateAction(i) > 0:
+		return fmt.Sprintf("write %s %s", p.toks[p.lateAction(i)].Value, t.Value)
+	}
+	return ""
+}
+
+// adviceHabitL7 speaks of what stands almost right in L7 parts.
+func (p *parser) adviceHabitL7(i int, want string) string {
+	t, prev, next := p.toks[i], p.prev(i), p.next(i)
+	switch {
 	case want == "`sni`" && t.Value == "pinned":
 		return "write tls pinned"
 	case want == "`sni`" && IsName(t):
@@ -67,32 +83,56 @@ func (p *parser) adviceHabit(i int, want string) string {
 		return "write sni " + next.Value
 	case t.Value == "sni" && prev.Value == "tls" && IsName(next):
 		return fmt.Sprintf("write tls { sni %s }", next.Value)
+	case t.Value == "type" && next.Type == tokenIdent && strings.Contains(want, "`}`"):
+		return "write types"
 	case want == "a method and a path" && IsName(t) && IsName(next) && IsString(p.next(i+1)):
 		return fmt.Sprintf("write a comma between methods: %s, %s", t.Value, next.Value)
-	case want == "`on`" && (t.Value == "to" || t.Value == "from") && IsL4(next):
-		return "write on " + next.Value
-	case want == "" && t.Value == "in" && p.isWord(next.Value):
-		return "write at " + next.Value
-	case want == "" && IsString(t) && strings.HasPrefix(Text(t), "/") && p.asserted(i):
-		return "write a method before it: GET " + t.Value
-	case want == "" && IsString(t) && strings.HasPrefix(Text(t), "/") && (IsL4(prev) || IsName(prev)):
+	case want == "" && IsString(t) && strings.HasPrefix(Text(t), "/") && !p.asserted(i) && (IsL4(prev) || IsName(prev)):
 		return fmt.Sprintf("write http { GET %s }", t.Value)
-	case (want == "" || want == "a declaration") && next.Value == "(" && p.firstOnLine(i):
-		return fmt.Sprintf(`write @%s("...")`, t.Value)
+	case want == "" && t.Value == "{" && (IsL4(prev) || IsName(prev)) && (next.Value == "any" || IsName(next)):
+		return "write http { ... }"
+	case want == "" && isPart(t.Value) && prev.Value == "}":
+		return "a rule has one part for requests: write both into one, or two rules"
+	case isPart(t.Value) && (prev.Value == "reject" || prev.Value == "log"):
+		return fmt.Sprintf("write %s behind the %s part", prev.Value, t.Value)
+	case t.Value == "host" && IsName(next) && strings.Contains(want, "`}`"):
+		return fmt.Sprintf("write host %q", p.dotted(i+1))
+	case t.Value == "header" && want == "" && !p.asserted(i):
+		return `write http { any "/**" header ... }`
+	case strings.Contains(want, "`present`") && IsString(t):
+		return fmt.Sprintf("write header %s = %s", prev.Value, t.Value)
+	}
+	return ""
+}
+
+// adviceHabitTest speaks of what stands almost right in tests and proofs.
+func (p *parser) adviceHabitTest(i int, want string) string {
+	t, prev, next := p.toks[i], p.prev(i), p.next(i)
+	switch {
+	case want == "`,` or `}`" && IsName(t) && next.Value == "=":
+		return "write a comma before " + t.Value
+	case t.Type == tokenLabel && prev.Value == "given":
+		return fmt.Sprintf("write given %s =", Text(t))
+	case want == "`}`" && IsString(t) && prev.Value == "{":
+		return "write app = " + t.Value
 	case (t.Value == "pass" || t.Value == "reject") && p.next(i+1).Value == "->":
 		return "write deny for " + t.Value
 	case prev.Value == "->" && isWide(t.Value):
 		return "a line names one end: an address such as 198.51.100.1, a party, host or node"
-	case t.Value == "header" && want == "" && !p.asserted(i):
-		return `write http { any "/**" header ... }`
-	case isPart(t.Value) && (prev.Value == "reject" || prev.Value == "log"):
-		return fmt.Sprintf("write %s behind the %s part", prev.Value, t.Value)
+	case want == "" && IsString(t) && strings.HasPrefix(Text(t), "/") && p.asserted(i):
+		return "write a method before it: GET " + t.Value
+	case want == "the name of a rule" && IsString(t):
+		return fmt.Sprintf("write by %s", Text(t))
+	case want == "" && t.Value == "by" && p.isWord(prev.Value):
+		return fmt.Sprintf("write by before at %s", prev.Value)
+	case want == "" && t.Value == "in" && p.isWord(next.Value):
+		return "write at " + next.Value
+	case prev.Value == "at" && (t.Value == "server" || t.Value == "destination"):
+		return "write at ingress"
+	case prev.Value == "at" && (t.Value == "client" || t.Value == "source"):
+		return "write at egress"
 	case want == "`never` or `always`" && (t.Value == "no" || t.Value == "not" || t.Value == "deny"):
 		return "write never"
-	case strings.HasPrefix(want, "a workload, `workloads`") && IsAddress(t):
-		return "a policy governs workloads or the host: addresses are peers"
-	case want == aRuleWord && (t.Value == "from" || t.Value == "to") && p.lateAction(i) > 0:
-		return fmt.Sprintf("write %s %s", p.toks[p.lateAction(i)].Value, t.Value)
 	}
 	return ""
 }

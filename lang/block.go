@@ -48,7 +48,8 @@ func (p *parser) header(lo, hi int, inner func(int) bool) (open, body int) {
 // isBlockWord reports whether token i is ingress or egress where it begins a block.
 func (p *parser) isBlockWord(i int) bool {
 	prev := p.prev(i).Value
-	return (p.toks[i].Value == "ingress" || p.toks[i].Value == "egress") && prev != "at" && prev != "." && prev != "@"
+	return (p.toks[i].Value == "ingress" || p.toks[i].Value == "egress") && prev != "at" && prev != "." && prev != "@" &&
+		(!isAction(prev) || p.firstOnLine(i))
 }
 
 // blocks reads what stands in the braces of a policy and returns the place of the } that closes it, hi
