@@ -162,8 +162,9 @@ func (p *proxy) serve() {
 		p.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	p.Server, p.cancel, p.served = s, cancel, make(chan error, 1)
-	go func() { p.served <- s.Serve(ctx) }()
+	served := make(chan error, 1)
+	p.Server, p.cancel, p.served = s, cancel, served
+	go func() { served <- s.Serve(ctx) }()
 }
 
 // leave ends the Server but not Envoy.
