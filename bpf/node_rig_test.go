@@ -105,6 +105,7 @@ func newNode(t testing.TB, edit func(*Config)) *node {
 	n.inv.Resolvers = []netip.Addr{n.Resolver4, n.Resolver6}
 	n.load()
 	t.Cleanup(func() {
+		n.stopEvents()
 		n.in(func() error { return errors.Join(n.d.Close(), Cleanup(n.cfg)) })
 	})
 	return n
