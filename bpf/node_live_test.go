@@ -294,6 +294,7 @@ func TestAdoption(t *testing.T) {
 		}
 	}
 	check("at first")
+	n.stopEvents()
 	n.must(n.d.Close())
 	check("without a process")
 	if !Adoptable(n.cfg.BPFFS) {
@@ -303,12 +304,14 @@ func TestAdoption(t *testing.T) {
 	check("adopted")
 	n.apply(one)
 	check("the same again")
+	n.stopEvents()
 	n.must(n.d.Close())
 	n.cfg.Sizes.Flows = 8192
 	n.load()
 	check("another layout beside")
 	n.apply(one)
 	check("another layout")
+	n.stopEvents()
 	n.must(n.d.Close())
 	n.in(func() error { return Cleanup(n.cfg) })
 	if _, err := os.Stat(n.cfg.BPFFS); !errors.Is(err, os.ErrNotExist) {
